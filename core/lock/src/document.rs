@@ -1,0 +1,202 @@
+//! The document: what a lock file says.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use x2nix_protocol::{Artifact, Criterion, InputKind, Mark, Origin, Provided, Purpose, Role, Unit};
+
+/// The format that this crate writes. Older ones stay readable.
+pub const LOCK_VERSION: u32 = 1;
+
+/// A lock file: all that checking, explaining and building need, and nothing else.
+///
+/// Where platforms disagree about a package or a unit, its entry is kept once per platform under
+/// `ID/PLATFORM`; where they agree, once under `ID`. See [`Lock::package`] and [`Lock::unit`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lock {
+    /// The format; see [`LOCK_VERSION`].
+    pub version: u32,
+    /// The ecosystem whose plugin stated the facts.
+    pub ecosystem: String,
+    /// Which plugin that was.
+    pub plugin: PluginIdentity,
+    /// What was asked for.
+    pub request: LockedRequest,
+    /// What was read, in order of precedence.
+    pub inputs: Vec<LockedInput>,
+    /// The answers, by platform.
+    pub platforms: BTreeMap<String, LockedPlatform>,
+    /// What the solver chose, by `NAME@VERSION` (and `:CONTEXT`, where it is not the main one).
+    pub packages: BTreeMap<String, LockedPackage>,
+    /// What builds start from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// The build graph.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub units: BTreeMap<String, Unit>,
+}
+
+/// Which plugin stated the facts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PluginIdentity {
+    /// The plugin's own version.
+    pub version: String,
+    /// The protocol that it spoke.
+    pub protocol: u32,
+    /// The hash of its file in SRI form; none where it is linked in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+}
+
+/// What was asked for, so that it can be asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LockedRequest {
+    /// Packages by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roots: Vec<String>,
+    /// Variables that the user set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Options of the plugin.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Vec<String>>,
+    /// Packages taken from the package set of Nix.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provided: BTreeMap<String, Provided>,
+    /// The policy that says what a good answer is.
+    pub policy: String,
+}
+
+/// One input.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedInput {
+    /// What it is.
+    pub kind: InputKind,
+    /// Where it is: an address, or a path as the user gave it, relative to the lock file where it
+    /// was given so. `.` is the lock file's own folder.
+    pub location: String,
+    /// The hash of its content in SRI form.
+    pub hash: String,
+}
+
+/// The answer for one platform.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedPlatform {
+    /// All variables that facts were evaluated under.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// Whether the answer is proved to be the best.
+    pub optimality: Optimality,
+    /// How good it is, the most important first.
+    pub criteria: Vec<CriterionValue>,
+    /// What the user asked for, and what satisfies it.
+    pub roots: Vec<LockedNeed>,
+    /// The ids of its packages, sorted.
+    pub packages: Vec<String>,
+}
+
+/// Whether an answer is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Optimality {
+    /// Proved: no answer is better by the criteria.
+    #[serde(rename = "optimal")]
+    Optimal,
+    /// The best that was found.
+    #[serde(rename = "best found")]
+    BestFound,
+}
+
+/// A criterion and how much of it the answer has; less is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CriterionValue {
+    /// The criterion.
+    #[serde(flatten)]
+    pub criterion: Criterion,
+    /// How much.
+    pub value: u64,
+}
+
+/// One chosen package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Its context, where it is not the main one.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub context: String,
+    /// Whether it is a derivation of its own or part of the project's workspace.
+    #[serde(default)]
+    pub placement: Placement,
+    /// What the ecosystem says about the version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<Mark>,
+    /// The file that states its facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The unit that builds it; none if it builds nothing or was only resolved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// What it needs, and what satisfies that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends: Vec<LockedNeed>,
+}
+
+/// Where a package is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// In a derivation.
+    #[default]
+    Derivation,
+    /// In the project's workspace.
+    Workspace,
+}
+
+/// A formula and the chosen packages that satisfy it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedNeed {
+    /// The formula in the ecosystem's words.
+    pub need: String,
+    /// The ids of the chosen packages that satisfy it; empty for an optional need that no chosen
+    /// package touches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<String>,
+    /// Where they run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub role: Role,
+    /// Why it is needed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub purpose: Purpose,
+    /// Not needed before the owner is built.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub post: bool,
+    /// Only an edge if the package is chosen anyway.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub optional: bool,
+    /// Where it is written, where that is not the owner's file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl Lock {
+    /// A package's entry on a platform.
+    pub fn package(&self, id: &str, platform: &str) -> Option<&LockedPackage> {
+        self.packages
+            .get(&format!("{id}/{platform}"))
+            .or_else(|| self.packages.get(id))
+    }
+
+    /// A unit's entry on a platform.
+    pub fn unit(&self, id: &str, platform: &str) -> Option<&Unit> {
+        self.units
+            .get(&format!("{id}/{platform}"))
+            .or_else(|| self.units.get(id))
+    }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the shape that serde asks for
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

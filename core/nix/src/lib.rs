@@ -1,0 +1,1 @@
+//! From a lock file to Nix.

@@ -1,0 +1,1 @@
+//! The opam ecosystem: what opam files say, as facts.

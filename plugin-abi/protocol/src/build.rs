@@ -1,0 +1,282 @@
+//! How chosen packages are built: artifacts and build units.
+//!
+//! A *unit* is one derivation. It is made of artifacts, and of steps that are lists of words; a word
+//! joins parts whose kind is known ([`Part`]), so that whoever writes it out can quote each part for
+//! what it is. No part is ever shell or Nix text.
+
+use crate::{Blob, Diagnostic, NameId, Purpose, Role};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Asks how the chosen candidates are built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct BuildRequest {
+    /// What was chosen, names in the order of their numbers.
+    pub chosen: Vec<Chosen>,
+}
+
+/// One chosen candidate.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Chosen {
+    /// The name.
+    pub name: NameId,
+    /// The position in its list of candidates.
+    pub candidate: u32,
+}
+
+/// The answer to [`BuildRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct BuildAnswer {
+    /// What is to be fetched, by a key that the units use.
+    #[serde(default)]
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// The derivations, by a key that is unique in the lock, such as `lwt@5.9.1`.
+    pub units: BTreeMap<String, Unit>,
+    /// For each chosen package, in the order of the request, the unit that provides it.
+    pub unit_of: Vec<Option<String>>,
+    /// What the user should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Diagnostic>,
+}
+
+/// Something that a build starts from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Artifact {
+    /// A file to fetch.
+    Fetch {
+        /// Where it is, the preferred place first.
+        urls: Vec<String>,
+        /// What it is called; no folder.
+        name: String,
+        /// Its hashes in SRI form, the strongest first: `sha256-…`.
+        hashes: Vec<String>,
+    },
+    /// A folder of the project, relative to its top; `.` for all of it.
+    Local {
+        /// The folder.
+        path: String,
+    },
+    /// A file or folder of another input, such as a source archive that lies in a repository.
+    Input {
+        /// The input's number.
+        input: u32,
+        /// The path in it.
+        path: String,
+    },
+}
+
+/// One derivation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unit {
+    /// Its name, and the attribute that it gets.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// How it comes into being.
+    pub recipe: Recipe,
+    /// The units that it needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends: Vec<UnitEdge>,
+    /// What its dependants, near and far, find in their environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<EnvironmentOperation>,
+    /// For people and for tools that take stock.
+    #[serde(default)]
+    pub meta: Meta,
+}
+
+/// One edge of the build graph.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct UnitEdge {
+    /// The key of the needed unit.
+    pub unit: String,
+    /// Where it runs.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub role: Role,
+    /// Why it is needed.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub purpose: Purpose,
+}
+
+/// How a unit comes into being.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Recipe {
+    /// Taken from the package set of Nix.
+    Provided {
+        /// The attribute, dots between levels; `None`: there is nothing to take.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        attribute: Option<String>,
+    },
+    /// Built.
+    Build(Build),
+}
+
+/// How a unit is built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Build {
+    /// What is unpacked, in order; the first is where the steps run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Source>,
+    /// Files written into the source before anything else, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, Blob>,
+    /// Patches, applied in order with `-p1`: paths in the source.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<String>,
+    /// What it needs from the package set of Nix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<SystemNeed>,
+    /// The environment of its own build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<EnvironmentOperation>,
+    /// What is run, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+}
+
+/// An artifact and the place it is unpacked to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Source {
+    /// The artifact's key.
+    pub artifact: String,
+    /// The folder or file that it becomes, relative to the source's top; empty for the top.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub to: String,
+}
+
+/// Something that the package set of Nix is to provide.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct SystemNeed {
+    /// The attribute, dots between levels.
+    pub attribute: String,
+    /// Where it runs.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub role: Role,
+}
+
+/// A change of one environment variable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EnvironmentOperation {
+    /// The variable.
+    pub variable: String,
+    /// What happens to it.
+    pub operation: Operation,
+    /// The value.
+    pub value: Word,
+}
+
+/// What happens to an environment variable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Operation {
+    /// It gets the value.
+    Set,
+    /// The value goes before what is there, with `:` between.
+    Prepend,
+    /// The value goes behind what is there, with `:` between.
+    Append,
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Step {
+    /// When it runs.
+    pub phase: Phase,
+    /// The program and its arguments.
+    pub words: Vec<Word>,
+}
+
+/// When a step runs.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// First.
+    Build,
+    /// Then, where tests are wanted.
+    Check,
+    /// Last.
+    Install,
+}
+
+/// One argument: its parts joined.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Word(
+    /// The parts.
+    pub Vec<Part>,
+);
+
+impl Word {
+    /// A word that is known now.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(vec![Part::Text(text.into())])
+    }
+}
+
+/// One part of a word. As JSON, literal text is a plain string.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Part {
+    /// Literal text.
+    Text(String),
+    /// Something that only the build knows.
+    Late(LatePart),
+}
+
+/// A part that only the build knows.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatePart {
+    /// A path in the unit's own output; empty for its top.
+    Out(String),
+    /// A path in another unit's output; the unit must be among `depends`.
+    Unit {
+        /// The unit's key.
+        unit: String,
+        /// The path; empty for its top.
+        path: String,
+    },
+    /// The value of a variable of the build.
+    Variable(BuildVariable),
+}
+
+/// A variable whose value only the build knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BuildVariable {
+    /// How many processors the build may use.
+    Jobs,
+    /// The folder that the steps run in.
+    SourceTop,
+}
+
+/// A unit for people, and for tools that take stock.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Meta {
+    /// One line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Where to read more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub homepage: Option<String>,
+    /// Its licences, each an SPDX expression or, failing that, the author's own words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub licenses: Vec<String>,
+    /// Its package URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl: Option<String>,
+    /// The program that `nix run` starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub main_program: Option<String>,
+}

@@ -1,0 +1,96 @@
+//! Who a plugin is: what it says before it is given anything to read.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The plugin's own account of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Describe {
+    /// The ecosystem's name, as in `--ecosystem NAME`: lower-case letters, digits and `-`.
+    pub ecosystem: String,
+    /// The plugin's own version.
+    pub version: String,
+    /// The protocol that it speaks; see [`PROTOCOL_VERSION`](crate::PROTOCOL_VERSION).
+    pub protocol: u32,
+    /// One line for people.
+    pub title: String,
+    /// The type of this ecosystem's package URLs (`opam`, `cargo`, `npm`, `pypi`), if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purl_type: Option<String>,
+    /// Whether one answer covers all platforms or each platform is solved by itself.
+    pub platforms: PlatformMode,
+    /// Command-line options of `resolve` that this plugin understands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<OptionSpec>,
+    /// What a good answer is, by the name of a policy; `default` must be among them.
+    pub policies: BTreeMap<String, Vec<Criterion>>,
+}
+
+/// How an ecosystem resolves for several platforms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlatformMode {
+    /// One answer that holds on all of them (Cargo, PyPI).
+    Joint,
+    /// One answer each, the same versions preferred across them (opam).
+    Each,
+}
+
+/// One option of the command line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OptionSpec {
+    /// Its long name, without dashes.
+    pub name: String,
+    /// What it does, for `--help`.
+    pub help: String,
+    /// What it takes.
+    #[serde(default)]
+    pub value: OptionValue,
+}
+
+/// What an option takes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptionValue {
+    /// Nothing: it is given or not.
+    #[default]
+    Flag,
+    /// One of these words; the first is the default.
+    OneOf(Vec<String>),
+    /// Any text; may be given again.
+    Texts,
+}
+
+/// One thing that makes an answer better; a policy is a list of them, the most important first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Criterion {
+    /// What is counted; less is better.
+    pub measure: Measure,
+    /// Over which of the chosen packages.
+    pub over: Scope,
+}
+
+/// What a [`Criterion`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    /// Packages at a version that is marked [`Mark::Avoid`](crate::Mark::Avoid).
+    Avoided,
+    /// For each package, how many newer versions exist that are neither excluded nor avoided.
+    Lag,
+    /// For each package, how many older versions exist that are neither excluded nor avoided.
+    Lead,
+    /// Packages.
+    Count,
+}
+
+/// Over which of the chosen packages a [`Criterion`] counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// Those that a root requirement names.
+    Requested,
+    /// All.
+    All,
+}

@@ -1,0 +1,130 @@
+//! What a plugin may ask of the world: read-only trees, named by number.
+
+use crate::PluginResult;
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::{borrow::Cow, collections::BTreeMap};
+
+/// The number of a tree that the host offers.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct TreeId(pub u32);
+
+/// The services that a plugin gets.
+///
+/// Paths are relative to a tree's top, with `/` between parts, no `.` or `..` part, and the empty
+/// path for the top itself. A folder lists in byte order.
+pub trait Host: Send + Sync {
+    /// Lists folders.
+    fn list(&self, request: &ListRequest) -> PluginResult<ListAnswer>;
+
+    /// Reads files.
+    fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer>;
+}
+
+/// Asks for the entries of folders of one tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ListRequest {
+    /// The tree.
+    pub tree: TreeId,
+    /// The folders.
+    pub folders: Vec<String>,
+}
+
+/// The answer to [`ListRequest`]: one listing per folder, `None` where there is no such folder.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ListAnswer {
+    /// The listings, in the order of the request.
+    pub listings: Vec<Option<Vec<Entry>>>,
+}
+
+/// One entry of a folder.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Entry {
+    /// Its name, without a folder.
+    pub name: String,
+    /// Whether it is a folder.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub folder: bool,
+}
+
+/// Asks for the contents of files of one tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReadRequest {
+    /// The tree.
+    pub tree: TreeId,
+    /// The files.
+    pub paths: Vec<String>,
+}
+
+/// The answer to [`ReadRequest`]: one content per path.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct ReadAnswer {
+    /// The contents, in the order of the request.
+    pub files: Vec<FileContent>,
+}
+
+/// What reading a file gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum FileContent {
+    /// Its bytes.
+    Found(Blob),
+    /// There is no such file.
+    Missing,
+    /// It is there, but cannot be read: too large, or not permitted.
+    Unreadable(String),
+}
+
+/// Bytes. As JSON, text where they are UTF-8 and `{"base64": …}` where not.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match std::str::from_utf8(&self.0) {
+            Ok(text) => serializer.serialize_str(text),
+            Err(_) => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Text(String),
+            Base64 { base64: String },
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Text(text) => Ok(Self(text.into_bytes())),
+            Form::Base64 { base64 } => BASE64.decode(base64).map(Self).map_err(de::Error::custom),
+        }
+    }
+}
+
+impl JsonSchema for Blob {
+    fn schema_name() -> Cow<'static, str> {
+        "Blob".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Bytes: text where they are UTF-8, base64 where not.",
+            "oneOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": { "base64": { "type": "string" } },
+                    "required": ["base64"]
+                }
+            ]
+        })
+    }
+}

@@ -1,0 +1,79 @@
+//! What a session is opened with, and what the user's own words require.
+
+use crate::{Diagnostic, Dictionary, Origin, Requirement, TreeId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The question that opens a session.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct OpenRequest {
+    /// What may be read, in order of precedence: the first repository wins.
+    pub inputs: Vec<Input>,
+    /// Packages asked for by name, in the ecosystem's own syntax (`lwt`, `lwt>=5.0`).
+    #[serde(default)]
+    pub roots: Vec<String>,
+    /// The platform to resolve for, as Nix names it: `x86_64-linux`.
+    pub platform: String,
+    /// The ecosystem's variables that the user set; an empty value unsets one.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// The plugin's own options, by long name; a flag that is given has an empty list.
+    #[serde(default)]
+    pub options: BTreeMap<String, Vec<String>>,
+    /// Packages that the package set of Nix provides, by name: their version is fixed.
+    #[serde(default)]
+    pub provided: BTreeMap<String, Provided>,
+}
+
+/// A package that is taken from the package set of Nix instead of being built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Provided {
+    /// The version that it has there.
+    pub version: String,
+    /// Its attribute in the package set, dots between levels; `None`: it adds nothing to a build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+    /// Where the user said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// One thing that the plugin may read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Input {
+    /// The tree to read, by the host's number.
+    pub tree: TreeId,
+    /// What it is.
+    pub kind: InputKind,
+    /// What to call it in messages: the path or address that the user gave.
+    pub label: String,
+}
+
+/// What an [`Input`] is.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    /// The user's project: its manifest states the roots.
+    Project,
+    /// A package repository.
+    Repository,
+}
+
+/// The answer to [`OpenRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct OpenAnswer {
+    /// What the numbers in this answer mean.
+    #[serde(default)]
+    pub dictionary: Dictionary,
+    /// What the user asked for; each with its origin.
+    pub roots: Vec<Requirement>,
+    /// All variables that facts are evaluated under, defaults included; recorded in the lock.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// What the user should know, such as a broken file that was left out.
+    #[serde(default)]
+    pub notes: Vec<Diagnostic>,
+}

@@ -1,0 +1,43 @@
+//! The plugin trait: what an ecosystem implements, whatever carries it.
+
+use crate::{
+    BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host,
+    MembersAnswer, MembersRequest, OpenAnswer, OpenRequest,
+};
+use std::sync::Arc;
+
+/// What a plugin's call gives: an answer, or the reason why there is none.
+pub type PluginResult<T> = Result<T, Box<Diagnostic>>;
+
+/// An ecosystem.
+///
+/// A plugin does no I/O of its own, starts no threads and reads neither clock nor environment: all
+/// that it may know comes through its [`Host`] and the questions that it is asked. The same
+/// questions over the same trees get the same answers.
+pub trait Plugin: Send + Sync {
+    /// Says who it is.
+    fn describe(&self) -> Describe;
+
+    /// Opens a session: reads the user's request against the inputs.
+    fn open(&self, host: Arc<dyn Host>, request: &OpenRequest) -> PluginResult<Opened>;
+}
+
+/// An open session and its first answer.
+pub struct Opened {
+    /// Answers all further questions.
+    pub session: Box<dyn Session>,
+    /// What the request means.
+    pub answer: OpenAnswer,
+}
+
+/// One conversation with a plugin.
+pub trait Session: Send {
+    /// States all that is known of some names.
+    fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer>;
+
+    /// Says which candidates are in some sets.
+    fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer>;
+
+    /// Says how the chosen candidates are built.
+    fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer>;
+}

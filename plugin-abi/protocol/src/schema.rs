@@ -1,0 +1,40 @@
+//! The JSON Schemas of the protocol's documents.
+
+use crate::{
+    BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, ListAnswer,
+    ListRequest, MembersAnswer, MembersRequest, OpenAnswer, OpenRequest, ReadAnswer, ReadRequest,
+};
+use schemars::{Schema, schema_for};
+
+/// A document of the protocol: its name and how to make its schema.
+pub struct SchemaDocument {
+    /// The name, as in `x2nix schema NAME`.
+    pub name: &'static str,
+    /// Makes the schema (draft 2020-12).
+    pub schema: fn() -> Schema,
+}
+
+macro_rules! documents {
+    ($($name:literal => $type:ty),* $(,)?) => {
+        /// Every document that crosses the border between x2nix and a plugin.
+        pub const DOCUMENTS: &[SchemaDocument] =
+            &[$(SchemaDocument { name: $name, schema: || schema_for!($type) }),*];
+    };
+}
+
+documents! {
+    "describe" => Describe,
+    "diagnostic" => Diagnostic,
+    "open-request" => OpenRequest,
+    "open-answer" => OpenAnswer,
+    "facts-request" => FactsRequest,
+    "facts-answer" => FactsAnswer,
+    "members-request" => MembersRequest,
+    "members-answer" => MembersAnswer,
+    "build-request" => BuildRequest,
+    "build-answer" => BuildAnswer,
+    "list-request" => ListRequest,
+    "list-answer" => ListAnswer,
+    "read-request" => ReadRequest,
+    "read-answer" => ReadAnswer,
+}
