@@ -183,16 +183,12 @@ pub struct LockedNeed {
 impl Lock {
     /// A package's entry on a platform.
     pub fn package(&self, id: &str, platform: &str) -> Option<&LockedPackage> {
-        self.packages
-            .get(&format!("{id}/{platform}"))
-            .or_else(|| self.packages.get(id))
+        self.packages.get(&format!("{id}/{platform}")).or_else(|| self.packages.get(id))
     }
 
     /// A unit's entry on a platform.
     pub fn unit(&self, id: &str, platform: &str) -> Option<&Unit> {
-        self.units
-            .get(&format!("{id}/{platform}"))
-            .or_else(|| self.units.get(id))
+        self.units.get(&format!("{id}/{platform}")).or_else(|| self.units.get(id))
     }
 }
 

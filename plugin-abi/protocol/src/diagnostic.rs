@@ -44,10 +44,7 @@ pub struct Origin {
 impl Origin {
     /// A place in a file, with the line where it is known.
     pub fn new(file: impl Into<String>, line: Option<u32>) -> Self {
-        Self {
-            file: file.into(),
-            line,
-        }
+        Self { file: file.into(), line }
     }
 }
 
@@ -97,45 +94,30 @@ impl Diagnostic {
 
     /// A warning.
     pub fn warning(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            ..Self::error(code, message)
-        }
+        Self { severity: Severity::Warning, ..Self::error(code, message) }
     }
 
     /// The refusal of an extension of the IR that the core cannot reduce yet.
     pub fn not_supported(what: &str) -> Self {
-        Self::error(
-            "ir::not-supported-yet",
-            format!("{what}: not supported yet"),
-        )
-        .help("this plugin needs a newer x2nix, or a request without that feature")
+        Self::error("ir::not-supported-yet", format!("{what}: not supported yet"))
+            .help("this plugin needs a newer x2nix, or a request without that feature")
     }
 
     /// The same message with a place.
     #[must_use]
     pub fn at(self, origin: Origin) -> Self {
-        Self {
-            origin: Some(origin),
-            ..self
-        }
+        Self { origin: Some(origin), ..self }
     }
 
     /// The same message with advice.
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
-        Self {
-            help: Some(help.into()),
-            ..self
-        }
+        Self { help: Some(help.into()), ..self }
     }
 
     /// The same message as a failure to read, fetch or find something.
     #[must_use]
     pub fn access(self) -> Self {
-        Self {
-            fault: Fault::Access,
-            ..self
-        }
+        Self { fault: Fault::Access, ..self }
     }
 }

@@ -317,6 +317,9 @@ pub struct PackageFacts {
     pub granularity: Granularity,
     /// Its versions, the newest first in the ecosystem's order; none for an unknown name.
     pub candidates: Vec<Candidate>,
+    /// For an unknown name: known names that look like it, the nearest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub similar: Vec<String>,
 }
 
 /// Asks for all that is known of names that were announced.

@@ -1,0 +1,135 @@
+//! The universe: names, candidates, version sets.
+
+use std::ops::Range;
+use x2nix_protocol::{
+    self as protocol, ClassId, Granularity, NameId, NameKind, Need, Requirement, SetId,
+};
+
+/// The number of a candidate in its [`Universe`]. The candidates of one name are consecutive, the
+/// newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CandidateId(pub u32);
+
+impl CandidateId {
+    /// The number as an index.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A name and its candidates.
+#[derive(Debug, Clone)]
+pub struct Name {
+    /// The name in the ecosystem's spelling.
+    pub text: String,
+    /// Its context; empty for the main one.
+    pub context: String,
+    /// What it stands for.
+    pub kind: NameKind,
+    /// Which of its versions may be chosen together.
+    pub granularity: Granularity,
+    /// Its candidates; empty for an unknown name, and for one that nothing reaches.
+    pub candidates: Range<u32>,
+    /// Whether the plugin was asked about it.
+    pub loaded: bool,
+    /// If it is unknown: known names that look like it, the nearest first.
+    pub similar: Vec<String>,
+}
+
+/// One version of a name, and what the plugin stated of it.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The name.
+    pub name: NameId,
+    /// Which bucket of its name it is in: candidates of one bucket exclude each other.
+    pub bucket: u32,
+    /// Whether a chain of requirements leads from the roots to it.
+    pub reached: bool,
+    /// The facts.
+    pub facts: protocol::Candidate,
+}
+
+/// A set of versions of one name.
+#[derive(Debug, Clone)]
+pub struct VersionSet {
+    /// The name.
+    pub name: NameId,
+    /// The set in the ecosystem's words; empty for all versions.
+    pub text: String,
+    /// Its candidates, the newest first; empty as long as its name is not loaded.
+    pub members: Vec<CandidateId>,
+}
+
+/// All that is known for one request on one platform.
+#[derive(Debug, Clone, Default)]
+pub struct Universe {
+    /// The names, by [`NameId`].
+    pub names: Vec<Name>,
+    /// The candidates, by [`CandidateId`].
+    pub candidates: Vec<Candidate>,
+    /// The version sets, by [`SetId`].
+    pub sets: Vec<VersionSet>,
+    /// The classes, by [`ClassId`].
+    pub classes: Vec<String>,
+    /// What the user asked for.
+    pub roots: Vec<Requirement>,
+}
+
+impl Universe {
+    /// A name.
+    pub fn name(&self, id: NameId) -> &Name {
+        &self.names[id.index()]
+    }
+
+    /// A candidate.
+    pub fn candidate(&self, id: CandidateId) -> &Candidate {
+        &self.candidates[id.index()]
+    }
+
+    /// A version set.
+    pub fn set(&self, id: SetId) -> &VersionSet {
+        &self.sets[id.index()]
+    }
+
+    /// A class.
+    pub fn class(&self, id: ClassId) -> &str {
+        &self.classes[id.index()]
+    }
+
+    /// The candidates of a name, the newest first.
+    pub fn candidates_of(
+        &self,
+        name: NameId,
+    ) -> impl DoubleEndedIterator<Item = CandidateId> + use<> {
+        self.name(name).candidates.clone().map(CandidateId)
+    }
+
+    /// Whether a candidate lies in a set.
+    pub fn is_member(&self, set: SetId, candidate: CandidateId) -> bool {
+        self.set(set).members.binary_search(&candidate).is_ok()
+    }
+
+    /// The members of a set that may be chosen at all, the newest first.
+    pub fn choices(&self, set: SetId) -> impl DoubleEndedIterator<Item = CandidateId> + '_ {
+        let members = self.set(set).members.iter().copied();
+        members.filter(|&id| self.candidate(id).facts.excluded.is_none())
+    }
+
+    /// Calls `visit` with the set of every leaf of a formula.
+    pub fn leaves<'n>(need: &'n Need, visit: &mut impl FnMut(SetId, &'n Need)) {
+        match need {
+            Need::Set(set) => visit(*set, need),
+            Need::Leaf(leaf) => visit(leaf.set, need),
+            Need::All { all: parts } | Need::Any { any: parts } => {
+                for part in parts {
+                    Self::leaves(part, visit);
+                }
+            }
+        }
+    }
+
+    /// Whether a leaf is needed only after its owner is built.
+    pub fn is_post(leaf: &Need) -> bool {
+        matches!(leaf, Need::Leaf(leaf) if leaf.post)
+    }
+}
