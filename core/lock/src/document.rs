@@ -75,7 +75,7 @@ pub struct LockedInput {
     /// Where it is: an address, or a path as the user gave it, relative to the lock file where it
     /// was given so. `.` is the lock file's own folder.
     pub location: String,
-    /// The hash of its content in SRI form.
+    /// The hash of its content in SRI form; of a project, the hash of its manifests.
     pub hash: String,
 }
 
@@ -85,6 +85,9 @@ pub struct LockedPlatform {
     /// All variables that facts were evaluated under.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
+    /// The values that were chosen for the variables of formulas.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
     /// Whether the answer is proved to be the best.
     pub optimality: Optimality,
     /// How good it is, the most important first.

@@ -1,7 +1,18 @@
 //! The lock file: what was chosen and how it is built.
+//!
+//! The goals of the format, in order: *complete* (building needs nothing else), *readable*,
+//! *canonical* (the same answer is the same bytes), *small diffs* (one line per fact that can
+//! change), *checked* (by schema and by its own claims), and *readable for ever*: a version of the
+//! format, once released, keeps its reader.
 
 #![deny(missing_docs)]
 
+mod assemble;
+mod claims;
 mod document;
+mod text;
 
+pub use assemble::{PlatformAnswer, assemble};
+pub use claims::check_claims;
 pub use document::*;
+pub use text::{read, write};

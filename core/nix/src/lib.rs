@@ -1,1 +1,44 @@
 //! From a lock file to Nix.
+//!
+//! What is emitted is a small fixed program, [`READER`], that reads the lock's JSON and makes a
+//! derivation for each of its units. Only the path of the lock is written into it, so that it does
+//! not change when the answer does, and no string of a package is ever Nix text.
+
+#![deny(missing_docs)]
+
+pub mod escape;
+
+/// The fixed program, for a lock that lies beside it as `x2nix.lock.json`.
+pub const READER: &str = include_str!("x2nix.nix");
+
+/// The path of the lock as [`READER`] has it.
+const LOCK_PATH: &str = "./. + \"/x2nix.lock.json\"";
+
+/// The text of `x2nix.nix` for a lock at `lock_file`: a path relative to the folder that the text is
+/// to lie in, or an absolute one.
+pub fn emit(lock_file: &str) -> String {
+    READER.replacen(LOCK_PATH, &escape::nix_path(lock_file), 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usual_lock_is_the_reader_as_it_is() {
+        assert_eq!(READER.matches(LOCK_PATH).count(), 1);
+        assert_eq!(emit("x2nix.lock.json"), READER);
+    }
+
+    #[test]
+    fn the_path_of_the_lock_is_written_as_nix_has_it() {
+        let text = emit("locks/a \"b\" ${c}.json");
+        assert!(text.contains(r#"lockFile ? ./. + "/locks/a \"b\" \${c}.json","#));
+        assert!(!text.contains(LOCK_PATH));
+    }
+
+    #[test]
+    fn the_reader_says_whose_it_is() {
+        assert!(READER.starts_with("# Made by `x2nix emit`; put changes into overrides.nix"));
+    }
+}

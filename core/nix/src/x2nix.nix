@@ -281,119 +281,166 @@ let
 
   packagesOf = lib.groupBy (id: built.${id}.unit) (attrNames built);
 
+  # How units act on their dependants, given the scope `self` that holds them.
+  wiring =
+    self:
+    let
+      exports = mapAttrs (
+        id: unit: effects self (quote "${self.${attribute.${id}}}") (unit.exports or [ ])
+      ) units;
+
+      # What a unit brings in from the package set, by role and under a name that tells them apart.
+      brought = mapAttrs (
+        id: { recipe, ... }:
+        let
+          whole = lib.optionalAttrs (recipe.attribute or null != null) {
+            "unit ${id}" = self.${attribute.${id}};
+          };
+          fits = runs: filter (need: (need.role or "host" == "build") == runs) (recipe.system or [ ]);
+          from = set: need: {
+            name = "pkgs ${need.attribute}";
+            value = fromPackages set id need.attribute;
+          };
+        in
+        {
+          native = whole // listToAttrs (map (from pkgs.buildPackages) (fits true));
+          host = whole // listToAttrs (map (from pkgs) (fits false));
+        }
+      ) units;
+      bring = role: ids: attrValues (foldl' (all: id: all // brought.${id}.${role}) { } ids);
+    in
+    {
+      nativeBuildInputs = bring "native";
+      buildInputs = bring "host";
+      # The shell that applies the exports of units and, last, the effects `own`.
+      script = ids: own: assignments ([ own ] ++ map (id: exports.${id}) ids);
+    };
+
+  build =
+    self: wires: id: unit:
+    let
+      inherit (unit) recipe;
+      sources = recipe.sources or [ ];
+      onTop = path: ''"$x2nixTop"${quote "/${path}"}'';
+      place = from: source: "x2nixPlace ${from} ${quote (source.to or "")}\n";
+      store = source: "${artifacts.${source.artifact}}";
+
+      write =
+        path: content:
+        if isString content then
+          "install -D -m 644 ${toFile "file" content} ${onTop path}\n"
+        else
+          "install -D -m 644 /dev/null ${onTop path}\n"
+          + "base64 -d ${toFile "file" content.base64} > ${onTop path}\n";
+
+      phase = name: ''
+        runHook pre${name}
+        ${concatMapStrings (
+          step: "x2nixRun ${concatMapStringsSep " " (word self ''"$out"'') step.words}\n"
+        ) (filter (step: step.phase == lib.toLower name) (recipe.steps or [ ]))}
+        runHook post${name}
+      '';
+    in
+    pkgs.stdenv.mkDerivation (
+      final:
+      let
+        purposes = [ "normal" ] ++ optional final.doCheck "test";
+        needs = attrValues (reach (needed purposes unit));
+      in
+      {
+        pname = safeName unit.name;
+        version = safeName unit.version;
+
+        nativeBuildInputs = wires.nativeBuildInputs ([ id ] ++ needs) ++ lib.concatMap unpackers sources;
+        buildInputs = wires.buildInputs ([ id ] ++ needs);
+        # Runs before all phases, and in nix-shell.
+        postHook =
+          "source ${helpers}\n"
+          + wires.script needs (effects self ''"$out"'' (recipe.environment or [ ]));
+
+        # The first source goes by way of `src`, so that overrideAttrs may change it.
+        unpackPhase = ''
+          runHook preUnpack
+          mkdir -p "$x2nixTop"
+          sourceRoot=source
+          ${concatMapStrings (place ''"$src"'') (lib.take 1 sources)}
+          ${concatMapStrings (source: place (store source) source) (lib.drop 1 sources)}
+          runHook postUnpack
+        '';
+        prePatch =
+          concatStringsSep "" (lib.mapAttrsToList write (recipe.files or { }))
+          + concatMapStrings (patch: "patch -p1 -i ${onTop patch}\n") (recipe.patches or [ ]);
+        dontConfigure = true; # a step of its own, where it is wanted
+        buildPhase = phase "Build";
+        doCheck = false;
+        checkPhase = phase "Check";
+        preInstall = ''mkdir -p "$out"'';
+        installPhase = phase "Install";
+        dontStrip = true; # it breaks what is appended to a program: OCaml bytecode, images
+
+        meta = metaOf unit;
+        passthru.x2nix = {
+          unit = id;
+          packages = packagesOf.${id} or [ ];
+        };
+      }
+      // lib.optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; }
+    );
+
   scope = lib.makeScope pkgs.newScope (
     self:
     let
-      at = id: self.${attribute.${id}};
-
-      # What a unit does to its dependants: the variables that it changes, ...
-      exports = mapAttrs (id: unit: effects self (quote "${at id}") (unit.exports or [ ])) units;
-
-      # ... and the packages that it brings with it, by role and by a key that no two share.
-      inputs = mapAttrs (
-        id: { recipe, ... }:
-        let
-          whole = lib.optionalAttrs (recipe.attribute or null != null) { "unit ${id}" = at id; };
-          needs =
-            test: set:
-            listToAttrs (
-              map (need: {
-                name = "pkgs ${need.attribute}";
-                value = fromPackages set id need.attribute;
-              }) (filter (need: test (need.role or "host")) (recipe.system or [ ]))
-            );
-        in
-        {
-          native = whole // needs (role: role == "build") pkgs.buildPackages;
-          host = whole // needs (role: role != "build") pkgs;
-        }
-      ) units;
-
-      # The inputs that units bring, and the shell that applies their exports and, last, `own`.
-      environment = ids: own: {
-        nativeBuildInputs = attrValues (foldl' (all: id: all // inputs.${id}.native) { } ids);
-        buildInputs = attrValues (foldl' (all: id: all // inputs.${id}.host) { } ids);
-        script = assignments ([ own ] ++ map (id: exports.${id}) ids);
-      };
-
-      derivation =
-        id: unit: recipe:
-        let
-          sources = recipe.sources or [ ];
-          onTop = path: ''"$x2nixTop"${quote "/${path}"}'';
-
-          # The first goes by way of `src`, so that overrideAttrs may change it.
-          place = from: source: "x2nixPlace ${from} ${quote (source.to or "")}\n";
-          placeAll =
-            concatMapStrings (place ''"$src"'') (lib.take 1 sources)
-            + concatMapStrings (s: place (quote "${artifacts.${s.artifact}}") s) (lib.drop 1 sources);
-
-          write =
-            path: content:
-            if isString content then
-              "install -D -m 644 ${toFile "file" content} ${onTop path}\n"
-            else
-              ''
-                install -D -m 644 /dev/null ${onTop path}
-                base64 -d ${toFile "file" content.base64} > ${onTop path}
-              '';
-
-          run =
-            phase:
-            concatMapStrings (
-              step: "x2nixRun ${concatMapStringsSep " " (word self ''"$out"'') step.words}\n"
-            ) (filter (step: step.phase == phase) (recipe.steps or [ ]));
-        in
-        pkgs.stdenv.mkDerivation (
-          final:
-          let
-            purposes = [ "normal" ] ++ optional final.doCheck "test";
-            needs = attrValues (reach (needed purposes unit));
-            own = effects self ''"$out"'' (recipe.environment or [ ]);
-            found = environment (needs ++ [ id ]) own;
-          in
-          {
-            pname = safeName unit.name;
-            version = safeName unit.version;
-
-            inherit (found) buildInputs;
-            nativeBuildInputs = found.nativeBuildInputs ++ lib.concatMap unpackers sources;
-            postHook = "source ${helpers}\n" + found.script; # before all phases, and in nix-shell
-
-            unpackPhase = ''
-              runHook preUnpack
-              mkdir -p "$x2nixTop"
-              sourceRoot=source
-              ${placeAll}runHook postUnpack
-            '';
-            prePatch =
-              lib.concatStrings (lib.mapAttrsToList write (recipe.files or { }))
-              + concatMapStrings (patch: "patch -p1 -i ${onTop patch}\n") (recipe.patches or [ ]);
-            dontConfigure = true; # a step of its own, where it is wanted
-            buildPhase = "runHook preBuild\n${run "build"}runHook postBuild\n";
-            doCheck = false;
-            checkPhase = "runHook preCheck\n${run "check"}runHook postCheck\n";
-            installPhase = "runHook preInstall\nmkdir -p \"$out\"\n${run "install"}runHook postInstall\n";
-            dontStrip = true; # it breaks what is appended to a program: OCaml bytecode, images
-
-            meta = metaOf unit;
-            passthru.x2nix = {
-              unit = id;
-              packages = packagesOf.${id} or [ ];
-            };
-          }
-          // lib.optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; }
-        );
-
+      wires = wiring self;
       make =
         id: unit:
-        if unit.recipe.kind == "provided" && unit.recipe.attribute or null != null then
+        if unit.recipe.attribute or null != null then
           fromPackages pkgs id unit.recipe.attribute
         else
-          derivation id unit unit.recipe;
+          build self wires id unit;
     in
     lib.mapAttrs' (id: unit: lib.nameValuePair attribute.${id} (make id unit)) units
-    // { inherit environment; }
   );
+
+  # --- The result -------------------------------------------------------------------------------
+
+  result =
+    scope:
+    let
+      unitOf = id: scope.${attribute.${built.${id}.unit}};
+      # By name; where a name is there twice, the roots' own, then the first.
+      named = ids: listToAttrs (map (id: lib.nameValuePair packages.${id}.name (unitOf id)) ids);
+      hasChecks =
+        id: lib.any (step: step.phase == "check") (units.${built.${id}.unit}.recipe.steps or [ ]);
+
+      # The shell has what the project's own roots need for all purposes, not those roots.
+      rootUnits = lib.unique (map (id: built.${id}.unit) rootIds);
+      isOwn =
+        id:
+        lib.any (source: lock.artifacts.${source.artifact}.kind == "local") (
+          units.${id}.recipe.sources or [ ]
+        );
+      own = filter isOwn rootUnits;
+      all = [ "normal" "test" "doc" "dev" ];
+      found =
+        reach (filter (id: !isOwn id) rootUnits)
+        // reach (lib.concatMap (id: needed all units.${id}) own);
+      needs = attrValues (removeAttrs found (map key own));
+      wires = wiring scope;
+    in
+    scope
+    // {
+      packages = named (rootIds ++ attrNames built);
+      roots = named rootIds;
+      units = mapAttrs (id: name: scope.${name}) attribute;
+      checks = mapAttrs (_: root: root.overrideAttrs (_: { doCheck = true; })) (
+        named (filter hasChecks rootIds)
+      );
+      devShells.default = pkgs.mkShell {
+        nativeBuildInputs = wires.nativeBuildInputs (own ++ needs);
+        buildInputs = wires.buildInputs (own ++ needs);
+        shellHook = wires.script needs { };
+      };
+      overrideScope = change: result (scope.overrideScope change);
+    };
 in
-scope
+result (scope.overrideScope overrides)

@@ -1,1 +1,12 @@
 //! The opam ecosystem: what opam files say, as facts.
+
+#![deny(missing_docs)]
+
+pub mod filter;
+pub mod formula;
+pub mod package;
+mod plugin;
+pub mod syntax;
+pub mod version;
+
+pub use plugin::OpamPlugin;

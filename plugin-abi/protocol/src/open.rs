@@ -73,7 +73,21 @@ pub struct OpenAnswer {
     /// All variables that facts are evaluated under, defaults included; recorded in the lock.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
+    /// The files that state the request: when one of them changes, the lock is stale.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub manifests: Vec<Manifest>,
     /// What the user should know, such as a broken file that was left out.
     #[serde(default)]
     pub notes: Vec<Diagnostic>,
+}
+
+/// A file that states the request.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct Manifest {
+    /// The tree that it is in.
+    pub tree: TreeId,
+    /// Its path there.
+    pub path: String,
 }

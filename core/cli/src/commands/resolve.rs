@@ -1,0 +1,240 @@
+//! `x2nix resolve`: choose versions, write the lock file and the Nix file.
+
+use super::{this_platform, write};
+use crate::{
+    ecosystems::{self, Ecosystem},
+    paths::{folder_of, from_folder},
+    project::{LOCK, NIX, Settings, open_inputs, unreadable},
+    report::{Format, Stop, answer, answer_json, done, note_all},
+};
+use clap::ArgMatches;
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+use x2nix_core::{
+    Failure, Request, Resolution,
+    lock::{self, Lock, Optimality},
+    protocol::{Diagnostic, InputKind, OptionValue, Role},
+};
+
+/// Runs the command.
+pub(crate) fn run(
+    ecosystems: &[Ecosystem],
+    matches: &ArgMatches,
+    format: Format,
+) -> Result<(), Stop> {
+    let name = matches.get_one::<String>("ecosystem").map(String::as_str).unwrap_or_default();
+    let ecosystem = ecosystems::find(ecosystems, name)?;
+    let places = Places::new(matches);
+    let settings = Settings::read(&places.folder)?;
+    let dry_run = matches.get_flag("dry-run");
+
+    let mut wanted = Vec::new();
+    if places.project {
+        wanted.push((InputKind::Project, places.folder.clone()));
+    }
+    wanted.extend(repositories(matches, &settings, &places.folder)?);
+    let opened = open_inputs(&wanted, folder_of(&places.lock))?;
+    let request = Request {
+        inputs: opened.inputs,
+        roots: texts(matches, "root"),
+        platforms: match texts(matches, "platform") {
+            platforms if platforms.is_empty() => vec![this_platform()],
+            platforms => platforms,
+        },
+        environment: environment(matches)?,
+        options: options(ecosystem, matches),
+        provided: settings.provided(),
+        policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
+        previous: previous(matches, &places.lock, name)?,
+        build: !dry_run,
+    };
+    let resolved = x2nix_core::resolve(ecosystem.plugin.as_ref(), &opened.host, &request);
+    let Resolution { lock, notes } =
+        resolved.map_err(|failure| match (failure, matches.get_flag("verbose")) {
+            (Failure::Unsolvable { platform, explanation, notes }, verbose) => {
+                Stop::Unsolvable { platform, explanation, verbose, notes }
+            }
+            (failure, _) => failure.into(),
+        })?;
+    let notes: Vec<Diagnostic> = opened.notes.into_iter().chain(notes).collect();
+    note_all(&notes, format);
+    if matches.get_flag("locked") {
+        require_unchanged(&lock, &places.lock)?;
+    } else if !dry_run {
+        let lock_name = from_folder(folder_of(&places.nix), &places.lock);
+        write(&places.lock, &lock::write(&lock))?;
+        write(&places.nix, &x2nix_nix::emit(&lock_name))?;
+    }
+    tell(&lock, &notes, &places, dry_run, format)
+}
+
+/// Where things are read from and written to.
+struct Places {
+    folder: PathBuf,
+    /// Whether the folder is a project, or only the place for the outputs.
+    project: bool,
+    lock: PathBuf,
+    nix: PathBuf,
+}
+
+impl Places {
+    fn new(matches: &ArgMatches) -> Self {
+        let given = matches.get_one::<PathBuf>("folder");
+        let folder = given.cloned().unwrap_or_else(|| PathBuf::from("."));
+        let file = |name: &str, default: &str| {
+            matches.get_one::<PathBuf>(name).cloned().unwrap_or_else(|| folder.join(default))
+        };
+        Self {
+            lock: file("lock", LOCK),
+            nix: file("nix", NIX),
+            project: given.is_some() || !matches.contains_id("root"),
+            folder,
+        }
+    }
+}
+
+fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
+    matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
+}
+
+fn repositories(
+    matches: &ArgMatches,
+    settings: &Settings,
+    folder: &Path,
+) -> Result<Vec<(InputKind, PathBuf)>, Stop> {
+    let given: Vec<PathBuf> =
+        matches.get_many::<PathBuf>("repo").into_iter().flatten().cloned().collect();
+    let paths = if given.is_empty() {
+        settings.repositories.iter().map(|path| folder.join(path)).collect()
+    } else {
+        given
+    };
+    if paths.is_empty() {
+        return Err(Diagnostic::error("request::repository", "there is no repository to choose packages from")
+            .help("give one with --repo DIR or --repo FILE.tar.gz, or as `repositories = [\"…\"]` in x2nix.toml")
+            .into());
+    }
+    Ok(paths.into_iter().map(|path| (InputKind::Repository, path)).collect())
+}
+
+fn environment(matches: &ArgMatches) -> Result<BTreeMap<String, String>, Stop> {
+    let pair = |text: String| match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Diagnostic::error("cli::env", format!("--env {text}: not of the form KEY=VALUE"))
+            .help("for example: --env os-distribution=debian")
+            .into()),
+    };
+    texts(matches, "env").into_iter().map(pair).collect()
+}
+
+fn options(ecosystem: &Ecosystem, matches: &ArgMatches) -> BTreeMap<String, Vec<String>> {
+    let mut given = BTreeMap::new();
+    for option in &ecosystem.describe.options {
+        let values = match &option.value {
+            OptionValue::Flag => matches.get_flag(&option.name).then(Vec::new),
+            OptionValue::OneOf(_) | OptionValue::Texts => {
+                Some(texts(matches, &option.name)).filter(|values| !values.is_empty())
+            }
+        };
+        given.extend(values.map(|values| (option.name.clone(), values)));
+    }
+    given
+}
+
+/// The lock whose choices are kept, without what `--update` names.
+fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option<Lock>, Stop> {
+    let update = texts(matches, "update");
+    if update.iter().any(String::is_empty) || path == Path::new("-") {
+        return Ok(None);
+    }
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(path, &error)),
+    };
+    let mut lock = lock::read(&bytes, &path.to_string_lossy())?;
+    lock.packages.retain(|_, package| !update.contains(&package.name));
+    Ok(Some(lock).filter(|lock| lock.ecosystem == ecosystem))
+}
+
+fn require_unchanged(lock: &Lock, path: &Path) -> Result<(), Stop> {
+    let present = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    if present == lock::write(lock) {
+        return Ok(());
+    }
+    let message = format!("the lock file {} is not up to date", path.display());
+    let help = "run `x2nix resolve` without --locked and commit the result";
+    Err(Stop::Failed(vec![Diagnostic::error("check::stale", message).help(help)]))
+}
+
+/// Says what was chosen.
+fn tell(
+    lock: &Lock,
+    notes: &[Diagnostic],
+    places: &Places,
+    dry_run: bool,
+    format: Format,
+) -> Result<(), Stop> {
+    let to_stdout = [&places.lock, &places.nix].into_iter().any(|path| path == Path::new("-"));
+    match format {
+        Format::Json if dry_run || !to_stdout => answer_json(&document(lock, notes)),
+        Format::Json => Ok(()),
+        Format::Text if dry_run => answer(&listing(lock)),
+        Format::Text => {
+            let count = lock.packages.len();
+            let (lock, nix) = (places.lock.display(), places.nix.display());
+            done(&format!("{count} packages locked in {lock}; build them with {nix}"), format);
+            Ok(())
+        }
+    }
+}
+
+/// The answer for people: one package a line.
+fn listing(lock: &Lock) -> String {
+    let mut text = String::new();
+    for (platform, answer) in &lock.platforms {
+        if lock.platforms.len() > 1 {
+            text.push_str(&format!("# {platform}\n"));
+        }
+        for package in answer.packages.iter().filter_map(|id| lock.package(id, platform)) {
+            text.push_str(&format!("{} {}\n", package.name, package.version));
+        }
+    }
+    text
+}
+
+/// The answer for programs.
+fn document(lock: &Lock, notes: &[Diagnostic]) -> Value {
+    let mut roles: BTreeMap<&str, BTreeSet<Role>> = BTreeMap::new();
+    let mut on: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (platform, answer) in &lock.platforms {
+        let packages = answer.packages.iter().filter_map(|id| lock.package(id, platform));
+        for need in answer.roots.iter().chain(packages.flat_map(|package| &package.depends)) {
+            for id in &need.by {
+                roles.entry(id).or_default().insert(need.role);
+            }
+        }
+        answer.packages.iter().for_each(|id| on.entry(id).or_default().push(platform));
+    }
+    let package = |(id, platforms): (&&str, &Vec<&str>)| {
+        let package = lock.package(id, platforms[0])?;
+        Some(json!({
+            "name": package.name, "version": package.version, "ecosystem": lock.ecosystem,
+            "placement": package.placement, "roles": roles.get(id), "platforms": platforms,
+            "marks": package.marks, "file": package.file, "unit": package.unit,
+        }))
+    };
+    let first = lock.platforms.values().next();
+    let optimal = lock.platforms.values().all(|answer| answer.optimality == Optimality::Optimal);
+    json!({
+        "status": "solved",
+        "optimality": if optimal { Optimality::Optimal } else { Optimality::BestFound },
+        "criteria": first.map(|answer| &answer.criteria),
+        "environment": first.map(|answer| &answer.environment),
+        "packages": on.iter().filter_map(package).collect::<Vec<_>>(),
+        "notes": notes,
+    })
+}

@@ -1,0 +1,29 @@
+//! The plugins that are linked in: the one place where ecosystems are named.
+
+use crate::report::Stop;
+use std::sync::Arc;
+use x2nix_core::protocol::{Describe, Diagnostic, Plugin};
+use x2nix_opam::OpamPlugin;
+
+/// A plugin and what it says of itself.
+pub(crate) struct Ecosystem {
+    pub(crate) describe: Describe,
+    pub(crate) plugin: Arc<dyn Plugin>,
+}
+
+/// All plugins that are linked in.
+pub(crate) fn linked_in() -> Vec<Ecosystem> {
+    let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin)];
+    plugins.into_iter().map(|plugin| Ecosystem { describe: plugin.describe(), plugin }).collect()
+}
+
+/// The plugin of an ecosystem.
+pub(crate) fn find<'e>(ecosystems: &'e [Ecosystem], name: &str) -> Result<&'e Ecosystem, Stop> {
+    ecosystems.iter().find(|ecosystem| ecosystem.describe.ecosystem == name).ok_or_else(|| {
+        let known: Vec<_> =
+            ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.as_str()).collect();
+        Diagnostic::error("cli::ecosystem", format!("there is no ecosystem {name:?}"))
+            .help(format!("known ecosystems: {}", known.join(", ")))
+            .into()
+    })
+}

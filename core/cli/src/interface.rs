@@ -1,0 +1,201 @@
+//! The command line: its commands and flags. Options of an ecosystem come from its plugin.
+
+use crate::ecosystems::Ecosystem;
+use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
+use std::path::PathBuf;
+use x2nix_core::protocol::{OptionSpec, OptionValue};
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 no solution, 2 refused input, 3 something could not be read, \
+fetched or found, 4 a check failed, 101 a bug.";
+
+/// The whole command line.
+pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
+    Command::new("x2nix")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Resolve the packages of any ecosystem and build them with Nix")
+        .after_help(EXIT_STATUS)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(resolve(ecosystems))
+        .subcommand(emit())
+        .subcommand(check())
+        .subcommand(tree())
+        .subcommand(why())
+        .subcommand(schema())
+        .subcommand(
+            Command::new("completions")
+                .about("Print completions for a shell")
+                .arg(Arg::new("shell").required(true).value_name("SHELL").value_parser(value_parser!(clap_complete::Shell)))
+                .after_help("Example:\n  x2nix completions bash > ~/.local/share/bash-completion/completions/x2nix"),
+        )
+        .subcommand(
+            Command::new("man")
+                .about("Write the manual pages to a folder")
+                .arg(Arg::new("folder").required(true).value_name("DIR").value_parser(value_parser!(PathBuf)))
+                .after_help("Example:\n  x2nix man ~/.local/share/man/man1"),
+        )
+}
+
+fn resolve(ecosystems: &[Ecosystem]) -> Command {
+    let command = Command::new("resolve")
+        .about("Choose versions, write the lock file and the Nix file")
+        .arg(
+            Arg::new("ecosystem")
+                .long("ecosystem")
+                .value_name("NAME")
+                .required(true)
+                .help("Whose packages these are")
+                .value_parser(PossibleValuesParser::new(
+                    ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.clone()),
+                )),
+        )
+        .arg(folder().help("The project [default: . unless --root is given]"))
+        .arg(
+            texts("root", "NAME[=VERSION]")
+                .help("A package by name; a bound may follow: lwt, 'lwt>=5.6', lwt=5.9.1 (repeatable)"),
+        )
+        .arg(
+            Arg::new("repo")
+                .long("repo")
+                .value_name("DIR|FILE.tar.gz")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf))
+                .help("A package repository; of several the first that has a version wins (repeatable)"),
+        )
+        .arg(
+            texts("env", "KEY=VALUE")
+                .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
+        )
+        .arg(
+            texts("platform", "SYSTEM").help("Resolve for this platform [default: this machine's] (repeatable)"),
+        )
+        .arg(Arg::new("prefer").long("prefer").value_name("POLICY").help("What a good answer is [default: default]"))
+        .arg(
+            Arg::new("update")
+                .long("update")
+                .value_name("NAME")
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("")
+                .action(ArgAction::Append)
+                .help("Choose anew instead of keeping what the lock has; =NAME for one package (repeatable)"),
+        )
+        .arg(switch("locked").help("Fail if the lock file would change; write nothing"))
+        .arg(output("lock", "The lock file to write; `-` for standard output [default: DIR/x2nix.lock.json]"))
+        .arg(output("nix", "The Nix file to write; `-` for standard output [default: DIR/x2nix.nix]"))
+        .arg(switch("dry-run").help("Print the answer, write nothing"))
+        .arg(switch("verbose").short('v').help("Tell all reasons where there is no solution"))
+        .arg(format())
+        .after_help(
+            "Examples:\n  x2nix resolve --ecosystem opam examples/hello\n  \
+             x2nix resolve --ecosystem opam --repo opam-repository.tar.gz --root 'lwt>=5.6' --dry-run",
+        );
+    ecosystems.iter().fold(command, |command, ecosystem| {
+        let heading = format!("Options of {}", ecosystem.describe.ecosystem);
+        let options = ecosystem.describe.options.iter();
+        options.fold(command, |command, option| {
+            command.arg(plugin_option(option).help_heading(heading.clone()))
+        })
+    })
+}
+
+fn plugin_option(option: &OptionSpec) -> Arg {
+    let arg = Arg::new(option.name.clone()).long(option.name.clone()).help(option.help.clone());
+    match &option.value {
+        OptionValue::Flag => arg.action(ArgAction::SetTrue),
+        OptionValue::OneOf(words) => arg.value_parser(PossibleValuesParser::new(words.clone())),
+        OptionValue::Texts => arg.action(ArgAction::Append),
+    }
+}
+
+fn emit() -> Command {
+    Command::new("emit")
+        .about("Write the Nix file of a lock file anew")
+        .arg(lock())
+        .arg(output(
+            "nix",
+            "The Nix file to write; `-` for standard output [default: x2nix.nix beside the lock]",
+        ))
+        .after_help("Example:\n  x2nix emit --lock examples/hello/x2nix.lock.json --nix -")
+}
+
+fn check() -> Command {
+    Command::new("check")
+        .about("Check a lock file: its form, its claims, and whether it still holds for its inputs")
+        .arg(lock())
+        .arg(format())
+        .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
+}
+
+fn tree() -> Command {
+    Command::new("tree")
+        .about("Print the dependency tree of a lock file")
+        .arg(lock())
+        .arg(platform())
+        .arg(
+            Arg::new("depth")
+                .long("depth")
+                .value_name("N")
+                .value_parser(value_parser!(usize))
+                .help("Go this deep"),
+        )
+        .arg(format())
+        .after_help("Example:\n  x2nix tree --lock examples/hello/x2nix.lock.json --depth 1")
+}
+
+fn why() -> Command {
+    Command::new("why")
+        .about("Tell why a package was chosen: the shortest way from the request to it")
+        .arg(Arg::new("name").required(true).value_name("NAME").help("The package"))
+        .arg(lock())
+        .arg(platform())
+        .arg(format())
+        .after_help("Example:\n  x2nix why greet --lock examples/hello/x2nix.lock.json")
+}
+
+fn schema() -> Command {
+    Command::new("schema")
+        .about("Print the JSON Schema of a document")
+        .arg(
+            Arg::new("name")
+                .value_name("NAME")
+                .help("The document; without it, the names of all documents"),
+        )
+        .after_help("Example:\n  x2nix schema lock")
+}
+
+fn folder() -> Arg {
+    Arg::new("folder").value_name("DIR").value_parser(value_parser!(PathBuf))
+}
+
+fn lock() -> Arg {
+    output("lock", "The lock file [default: x2nix.lock.json]")
+}
+
+fn output(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn platform() -> Arg {
+    Arg::new("platform")
+        .long("platform")
+        .value_name("SYSTEM")
+        .help("The platform [default: this machine's, or the first]")
+}
+
+fn texts(name: &'static str, value: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(value).action(ArgAction::Append)
+}
+
+fn switch(name: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue)
+}
+
+fn format() -> Arg {
+    Arg::new("format")
+        .long("format")
+        .value_name("FORMAT")
+        .value_parser(PossibleValuesParser::new(["text", "json"]))
+        .default_value("text")
+        .help("Text for people or JSON for programs")
+}

@@ -1,1 +1,0 @@
-//! The x2nix command.

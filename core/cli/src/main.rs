@@ -1,0 +1,39 @@
+//! The `x2nix` command.
+
+#![deny(missing_docs)]
+
+mod commands;
+mod ecosystems;
+mod interface;
+mod paths;
+mod project;
+mod report;
+
+use report::{Format, Stop};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let format = Format::of_arguments(&arguments);
+    match run(arguments, format) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => stop.report(format),
+    }
+}
+
+fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
+    let ecosystems = ecosystems::linked_in();
+    let matches = interface::command(&ecosystems).try_get_matches_from(arguments)?;
+    let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
+    match name {
+        "resolve" => commands::resolve::run(&ecosystems, matches, format),
+        "emit" => commands::emit::run(matches),
+        "check" => commands::check::run(&ecosystems, matches, format),
+        "tree" => commands::tree::run(matches, format),
+        "why" => commands::why::run(matches, format),
+        "schema" => commands::schema::run(matches),
+        "completions" => commands::shell::completions(&ecosystems, matches),
+        "man" => commands::shell::man(&ecosystems, matches),
+        _ => Ok(()),
+    }
+}

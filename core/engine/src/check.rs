@@ -1,0 +1,72 @@
+//! Checking: does a lock still hold?
+
+use crate::resolve::{Opened, Request, locked_inputs};
+use std::{collections::BTreeSet, sync::Arc};
+use x2nix_lock::Lock;
+use x2nix_model::CandidateId;
+use x2nix_protocol::{Diagnostic, Host, NameKind, Plugin};
+use x2nix_solve::verify;
+
+/// What checking a lock against its inputs found.
+#[derive(Debug, Default)]
+pub struct Checked {
+    /// Inputs that are not what they were when the lock was written.
+    pub stale: Vec<Diagnostic>,
+    /// What no longer holds.
+    pub violations: Vec<Diagnostic>,
+}
+
+/// Asks the plugin again and verifies what the lock has chosen.
+///
+/// # Errors
+///
+/// Where the inputs cannot be read or the plugin refuses them.
+pub fn check(
+    plugin: &dyn Plugin,
+    host: &Arc<dyn Host>,
+    request: &Request,
+    lock: &Lock,
+) -> Result<Checked, Box<Diagnostic>> {
+    let mut checked = Checked::default();
+    let mut manifests = Vec::new();
+    for platform in &request.platforms {
+        let mut opened = Opened::new(plugin, host, request, platform)?;
+        manifests = std::mem::take(&mut opened.manifests);
+        check_platform(&opened, lock, platform, &mut checked.violations);
+    }
+    let inputs = locked_inputs(host.as_ref(), request, &manifests)?;
+    for (was, is) in lock.inputs.iter().zip(&inputs) {
+        if was.hash != is.hash {
+            let message = format!("{} has changed since the lock was written", was.location);
+            checked.stale.push(
+                Diagnostic::error("check::stale", message).help(
+                    "run `x2nix resolve` to bring the lock up to date; what still fits is kept",
+                ),
+            );
+        }
+    }
+    Ok(checked)
+}
+
+fn check_platform(opened: &Opened, lock: &Lock, platform: &str, violations: &mut Vec<Diagnostic>) {
+    let universe = &opened.universe;
+    let Some(answer) = lock.platforms.get(platform) else { return };
+    let mut missing: BTreeSet<&str> = answer.packages.iter().map(String::as_str).collect();
+    let mut chosen: Vec<CandidateId> = opened.locked(lock).into_iter().collect();
+    // Another platform's packages are not this one's.
+    chosen.retain(|&id| {
+        let package = universe.name(universe.candidate(id).name).kind == NameKind::Package;
+        !package || missing.remove(universe.candidate_key(id).as_str())
+    });
+    chosen.sort_unstable();
+    for id in missing {
+        let message = format!("{id} is locked for {platform}, but the inputs do not offer it");
+        violations.push(Diagnostic::error("check::missing", message));
+    }
+    if let Err(found) = verify(universe, &chosen) {
+        violations.extend(found.iter().map(|violation| {
+            Diagnostic::error("check::violation", format!("on {platform}: {violation}"))
+                .help("run `x2nix resolve` to find an answer that holds")
+        }));
+    }
+}

@@ -1,0 +1,17 @@
+//! The whole way from a plugin and its inputs to a lock file, as a library.
+//!
+//! [`resolve`] asks a plugin, solves, verifies and writes the answer down; [`check`] asks again and
+//! says whether a lock still holds. Nothing here prints, reads files or knows an ecosystem: files
+//! come through the [`Host`](x2nix_protocol::Host) that the caller gives.
+
+#![deny(missing_docs)]
+
+mod check;
+mod resolve;
+
+pub use check::{Checked, check};
+pub use resolve::{Failure, Request, RequestInput, Resolution, resolve};
+pub use x2nix_lock as lock;
+pub use x2nix_model as model;
+pub use x2nix_protocol as protocol;
+pub use x2nix_solve as solve;

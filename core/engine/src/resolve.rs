@@ -1,0 +1,315 @@
+//! Resolving: ask, solve, verify, lock.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use rustc_hash::FxHashSet;
+use sha2::{Digest, Sha256};
+use std::{collections::BTreeMap, sync::Arc};
+use x2nix_lock::{
+    CriterionValue, Lock, LockedInput, LockedRequest, Optimality, PlatformAnswer, assemble,
+};
+use x2nix_model::{CandidateId, Universe, load};
+use x2nix_protocol::{
+    BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
+    InputKind, Manifest, NameKind, OpenRequest, PROTOCOL_VERSION, Plugin, Provided, ReadRequest,
+    Session,
+};
+use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
+
+/// What to resolve.
+#[derive(Default)]
+pub struct Request {
+    /// What may be read, in order of precedence.
+    pub inputs: Vec<RequestInput>,
+    /// Packages by name.
+    pub roots: Vec<String>,
+    /// The platforms, at least one.
+    pub platforms: Vec<String>,
+    /// Variables that the user set.
+    pub environment: BTreeMap<String, String>,
+    /// Options of the plugin.
+    pub options: BTreeMap<String, Vec<String>>,
+    /// Packages taken from the package set of Nix.
+    pub provided: BTreeMap<String, Provided>,
+    /// The policy that says what a good answer is; empty for `default`.
+    pub policy: String,
+    /// A lock whose choices are kept where they still fit.
+    pub previous: Option<Lock>,
+    /// Whether to ask how the answer is built.
+    pub build: bool,
+}
+
+/// One input: what the plugin is told of it, and what the lock says.
+#[derive(Debug, Clone)]
+pub struct RequestInput {
+    /// What the plugin is told.
+    pub input: Input,
+    /// Where it is, as the lock names it.
+    pub location: String,
+    /// The hash of its content; of a project, nothing: its manifests are hashed.
+    pub hash: Option<String>,
+}
+
+/// A lock, and what the user should know.
+#[derive(Debug)]
+pub struct Resolution {
+    /// The lock.
+    pub lock: Lock,
+    /// Messages, such as broken files that were left out.
+    pub notes: Vec<Diagnostic>,
+}
+
+/// Why there is no lock.
+#[derive(Debug)]
+pub enum Failure {
+    /// Something is wrong with the request or its inputs.
+    Refused(Box<Diagnostic>),
+    /// There is no answer.
+    Unsolvable {
+        /// On which platform.
+        platform: String,
+        /// Why.
+        explanation: Explanation,
+        /// Messages that came before.
+        notes: Vec<Diagnostic>,
+    },
+    /// A bug of x2nix.
+    Bug(SolveError),
+}
+
+impl From<Box<Diagnostic>> for Failure {
+    fn from(diagnostic: Box<Diagnostic>) -> Self {
+        Self::Refused(diagnostic)
+    }
+}
+
+/// Resolves a request.
+///
+/// # Errors
+///
+/// See [`Failure`].
+pub fn resolve(
+    plugin: &dyn Plugin,
+    host: &Arc<dyn Host>,
+    request: &Request,
+) -> Result<Resolution, Failure> {
+    let describe = plugin.describe();
+    check_protocol(&describe)?;
+    let policy = if request.policy.is_empty() { "default" } else { &request.policy };
+    let criteria = criteria_of(&describe, policy)?;
+    let mut notes = Vec::new();
+    let mut manifests = Vec::new();
+    let mut solved = Vec::new();
+    for platform in &request.platforms {
+        let mut opened = Opened::new(plugin, host, request, platform)?;
+        notes.append(&mut opened.notes);
+        let answer = match opened.answer(criteria, request.previous.as_ref())? {
+            Outcome::Solved(answer) => answer,
+            Outcome::Unsolvable(explanation) => {
+                return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
+            }
+        };
+        let build = if request.build {
+            let mut build = opened.build(&answer.chosen)?;
+            notes.append(&mut build.notes);
+            Some(build)
+        } else {
+            None
+        };
+        manifests = std::mem::take(&mut opened.manifests);
+        solved.push((opened, answer, build));
+    }
+    // Platforms mostly say the same.
+    let mut seen = FxHashSet::default();
+    notes
+        .retain(|note| seen.insert((note.code.clone(), note.message.clone(), note.origin.clone())));
+
+    let locked_request = LockedRequest {
+        roots: request.roots.clone(),
+        environment: request.environment.clone(),
+        options: request.options.clone(),
+        provided: request.provided.clone(),
+        policy: policy.to_owned(),
+    };
+    let inputs = locked_inputs(host.as_ref(), request, &manifests)?;
+    let answers = solved
+        .iter_mut()
+        .zip(&request.platforms)
+        .map(|((opened, answer, build), platform)| PlatformAnswer {
+            platform,
+            universe: &opened.universe,
+            environment: &opened.environment,
+            chosen: &answer.chosen,
+            criteria: criteria
+                .iter()
+                .zip(&answer.score)
+                .map(|(&criterion, &value)| CriterionValue { criterion, value })
+                .collect(),
+            optimality: Optimality::BestFound,
+            build: build.take(),
+        })
+        .collect();
+    let lock = assemble(&describe, locked_request, inputs, answers);
+    Ok(Resolution { lock, notes })
+}
+
+fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>> {
+    if describe.protocol == PROTOCOL_VERSION {
+        return Ok(());
+    }
+    let message = format!(
+        "plugin {} {} speaks protocol {}, this x2nix speaks {PROTOCOL_VERSION}",
+        describe.ecosystem, describe.version, describe.protocol
+    );
+    Err(Box::new(
+        Diagnostic::error("plugin::protocol-version", message)
+            .help("take versions of x2nix and the plugin that speak the same protocol"),
+    ))
+}
+
+fn criteria_of<'d>(
+    describe: &'d Describe,
+    policy: &str,
+) -> Result<&'d [Criterion], Box<Diagnostic>> {
+    describe.policies.get(policy).map(Vec::as_slice).ok_or_else(|| {
+        let known: Vec<_> = describe.policies.keys().map(String::as_str).collect();
+        Box::new(
+            Diagnostic::error("request::policy", format!("there is no policy {policy:?}"))
+                .help(format!("choose one of: {}", known.join(", "))),
+        )
+    })
+}
+
+/// One platform's session with a plugin, and the universe that it told.
+pub(crate) struct Opened {
+    session: Box<dyn Session>,
+    pub(crate) universe: Universe,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) manifests: Vec<Manifest>,
+    pub(crate) notes: Vec<Diagnostic>,
+}
+
+impl Opened {
+    pub(crate) fn new(
+        plugin: &dyn Plugin,
+        host: &Arc<dyn Host>,
+        request: &Request,
+        platform: &str,
+    ) -> Result<Self, Box<Diagnostic>> {
+        let question = OpenRequest {
+            inputs: request.inputs.iter().map(|input| input.input.clone()).collect(),
+            roots: request.roots.clone(),
+            platform: platform.to_owned(),
+            environment: request.environment.clone(),
+            options: request.options.clone(),
+            provided: request.provided.clone(),
+        };
+        let mut opened = plugin.open(Arc::clone(host), &question)?;
+        let environment = std::mem::take(&mut opened.answer.environment);
+        let manifests = std::mem::take(&mut opened.answer.manifests);
+        let (universe, notes) = load(opened.session.as_mut(), opened.answer)
+            .map_err(|error| Box::new(error.into_diagnostic()))?;
+        Ok(Self { session: opened.session, universe, environment, manifests, notes })
+    }
+
+    fn answer(&self, criteria: &[Criterion], previous: Option<&Lock>) -> Result<Outcome, Failure> {
+        let kept = previous.map(|lock| self.locked(lock)).unwrap_or_default();
+        // A lock that still holds as it is stays as it is.
+        let mut chosen: Vec<_> = kept.iter().copied().collect();
+        chosen.sort_unstable();
+        if !chosen.is_empty() && verify(&self.universe, &chosen).is_ok() {
+            let score = score(&self.universe, &chosen, criteria);
+            return Ok(Outcome::Solved(Answer { chosen, score }));
+        }
+        solve(&self.universe, &Preference { criteria, kept }).map_err(Failure::Bug)
+    }
+
+    /// The candidates that a lock has chosen and that are still there.
+    pub(crate) fn locked(&self, lock: &Lock) -> FxHashSet<CandidateId> {
+        let keys: FxHashSet<&str> =
+            lock.packages.keys().map(|key| key.split('/').next().unwrap_or(key)).collect();
+        let variables: FxHashSet<(&str, &str)> = lock
+            .platforms
+            .values()
+            .flat_map(|platform| &platform.variables)
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let universe = &self.universe;
+        let ids = (0..).map(CandidateId).take(universe.candidates.len());
+        ids.filter(|&id| {
+            let candidate = universe.candidate(id);
+            let name = universe.name(candidate.name);
+            match name.kind {
+                NameKind::Variable => {
+                    variables.contains(&(name.text.as_str(), candidate.facts.version.as_str()))
+                }
+                NameKind::Package => {
+                    candidate.reached && keys.contains(universe.candidate_key(id).as_str())
+                }
+                NameKind::Virtual => false,
+            }
+        })
+        .collect()
+    }
+
+    fn build(&mut self, chosen: &[CandidateId]) -> Result<BuildAnswer, Box<Diagnostic>> {
+        let chosen: Vec<_> = chosen
+            .iter()
+            .map(|&id| {
+                let name = self.universe.candidate(id).name;
+                Chosen { name, candidate: id.0 - self.universe.name(name).candidates.start }
+            })
+            .collect();
+        let count = chosen.len();
+        let answer = self.session.build(&BuildRequest { chosen })?;
+        if answer.unit_of.len() != count {
+            return Err(Box::new(Diagnostic::error(
+                "plugin::protocol",
+                "build: as many units as packages are due",
+            )));
+        }
+        Ok(answer)
+    }
+}
+
+/// The inputs as the lock names them, projects with the hash of their manifests.
+pub(crate) fn locked_inputs(
+    host: &dyn Host,
+    request: &Request,
+    manifests: &[Manifest],
+) -> Result<Vec<LockedInput>, Box<Diagnostic>> {
+    let mut inputs = Vec::new();
+    for input in &request.inputs {
+        let hash = match (&input.hash, input.input.kind) {
+            (Some(hash), InputKind::Repository) => hash.clone(),
+            _ => manifest_hash(host, input, manifests)?,
+        };
+        inputs.push(LockedInput { kind: input.input.kind, location: input.location.clone(), hash });
+    }
+    Ok(inputs)
+}
+
+/// A hash over the manifests of one tree: lengths and bytes of path and content, in order of path.
+fn manifest_hash(
+    host: &dyn Host,
+    input: &RequestInput,
+    manifests: &[Manifest],
+) -> Result<String, Box<Diagnostic>> {
+    let tree = input.input.tree;
+    let mut paths: Vec<_> =
+        manifests.iter().filter(|file| file.tree == tree).map(|file| file.path.clone()).collect();
+    paths.sort_unstable();
+    paths.dedup();
+    let contents = host.read(&ReadRequest { tree, paths: paths.clone() })?;
+    let mut hasher = Sha256::new();
+    let mut feed = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    for (path, content) in paths.iter().zip(&contents.files) {
+        feed(path.as_bytes());
+        if let FileContent::Found(bytes) = content {
+            feed(&bytes.0);
+        }
+    }
+    Ok(format!("sha256-{}", BASE64.encode(hasher.finalize())))
+}

@@ -1,0 +1,170 @@
+//! From answers to a lock.
+
+use crate::{
+    CriterionValue, LOCK_VERSION, Lock, LockedInput, LockedNeed, LockedPackage, LockedPlatform,
+    LockedRequest, Optimality, Placement, PluginIdentity,
+};
+use rustc_hash::FxHashSet;
+use std::collections::BTreeMap;
+use x2nix_model::{CandidateId, Universe};
+use x2nix_protocol::{BuildAnswer, Describe, NameKind, Need, Requirement, Role};
+
+/// The answer for one platform and all that was asked for it.
+pub struct PlatformAnswer<'a> {
+    /// The platform.
+    pub platform: &'a str,
+    /// The facts.
+    pub universe: &'a Universe,
+    /// The variables that they were evaluated under.
+    pub environment: &'a BTreeMap<String, String>,
+    /// What was chosen, in order of number.
+    pub chosen: &'a [CandidateId],
+    /// How good that is.
+    pub criteria: Vec<CriterionValue>,
+    /// Whether that is proved to be the best.
+    pub optimality: Optimality,
+    /// How it is built, units by chosen package; nothing where only the answer was asked for.
+    pub build: Option<BuildAnswer>,
+}
+
+/// Writes answers down as a lock.
+pub fn assemble(
+    plugin: &Describe,
+    request: LockedRequest,
+    inputs: Vec<LockedInput>,
+    answers: Vec<PlatformAnswer<'_>>,
+) -> Lock {
+    let mut lock = Lock {
+        version: LOCK_VERSION,
+        ecosystem: plugin.ecosystem.clone(),
+        plugin: PluginIdentity {
+            version: plugin.version.clone(),
+            protocol: plugin.protocol,
+            hash: None,
+        },
+        request,
+        inputs,
+        platforms: BTreeMap::new(),
+        packages: BTreeMap::new(),
+        artifacts: BTreeMap::new(),
+        units: BTreeMap::new(),
+    };
+    for answer in answers {
+        add(&mut lock, answer);
+    }
+    lock
+}
+
+/// Adds an entry under its id, or under `ID/PLATFORM` where another platform has a different one.
+fn insert<T: PartialEq>(map: &mut BTreeMap<String, T>, id: String, platform: &str, entry: T) {
+    match map.get(&id) {
+        None => drop(map.insert(id, entry)),
+        Some(present) if *present == entry => {}
+        Some(_) => drop(map.insert(format!("{id}/{platform}"), entry)),
+    }
+}
+
+fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
+    let view = View { universe: answer.universe, chosen: answer.chosen.iter().copied().collect() };
+    let unit_of = answer.build.as_ref().map(|build| build.unit_of.as_slice()).unwrap_or_default();
+    let mut variables = BTreeMap::new();
+    let mut packages = Vec::new();
+    for (position, &id) in answer.chosen.iter().enumerate() {
+        let candidate = answer.universe.candidate(id);
+        let name = answer.universe.name(candidate.name);
+        match name.kind {
+            NameKind::Package => {}
+            NameKind::Virtual => continue,
+            NameKind::Variable => {
+                variables.insert(name.text.clone(), candidate.facts.version.clone());
+                continue;
+            }
+        }
+        let key = answer.universe.candidate_key(id);
+        let entry = LockedPackage {
+            name: name.text.clone(),
+            version: candidate.facts.version.clone(),
+            context: name.context.clone(),
+            placement: Placement::Derivation,
+            marks: candidate.facts.marks.clone(),
+            file: candidate.facts.file.clone(),
+            unit: unit_of.get(position).cloned().flatten(),
+            depends: candidate
+                .facts
+                .requires
+                .iter()
+                .map(|requirement| view.need(requirement))
+                .collect(),
+        };
+        packages.push(key.clone());
+        insert(&mut lock.packages, key, answer.platform, entry);
+    }
+    packages.sort_unstable();
+    if let Some(build) = answer.build {
+        for (id, unit) in build.units {
+            insert(&mut lock.units, id, answer.platform, unit);
+        }
+        lock.artifacts.extend(build.artifacts);
+    }
+    let platform = LockedPlatform {
+        environment: answer.environment.clone(),
+        variables,
+        optimality: answer.optimality,
+        criteria: answer.criteria,
+        roots: answer.universe.roots.iter().map(|root| view.need(root)).collect(),
+        packages,
+    };
+    lock.platforms.insert(answer.platform.to_owned(), platform);
+}
+
+struct View<'a> {
+    universe: &'a Universe,
+    chosen: FxHashSet<CandidateId>,
+}
+
+impl View<'_> {
+    fn need(&self, requirement: &Requirement) -> LockedNeed {
+        let mut by = Vec::new();
+        self.satisfied(&requirement.need, &mut by);
+        by.sort_unstable();
+        by.dedup();
+        let (mut role, mut post) = (None, true);
+        Universe::leaves(&requirement.need, &mut |_, leaf| {
+            let (this, late) = match leaf {
+                Need::Leaf(leaf) => (leaf.role, leaf.post),
+                _ => (Role::default(), false),
+            };
+            // A formula of several roles counts as what it may come to be where its owner runs.
+            role = Some(if role.is_none_or(|role| role == this) { this } else { Role::Host });
+            post &= late;
+        });
+        LockedNeed {
+            need: self.universe.need_text(&requirement.need),
+            by,
+            role: role.unwrap_or_default(),
+            purpose: requirement.purpose,
+            post: post && role.is_some(),
+            optional: requirement.optional,
+            origin: requirement.origin.clone(),
+        }
+    }
+
+    /// The chosen packages that a formula mentions: of each set the newest, virtual names replaced
+    /// by what provides them.
+    fn satisfied(&self, need: &Need, by: &mut Vec<String>) {
+        Universe::leaves(need, &mut |set, _| {
+            let member = self.universe.set(set).members.iter().find(|id| self.chosen.contains(id));
+            let Some(&id) = member else { return };
+            let candidate = self.universe.candidate(id);
+            match self.universe.name(candidate.name).kind {
+                NameKind::Package => by.push(self.universe.candidate_key(id)),
+                NameKind::Variable => {}
+                NameKind::Virtual => {
+                    for requirement in &candidate.facts.requires {
+                        self.satisfied(&requirement.need, by);
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,246 @@
+//! Real Nix builds what is emitted, in its sandbox, without import from derivation.
+//!
+//! Needs what `tests/nix/up.sh` makes: `nix-build` on PATH and `X2NIX_TOOLCHAIN`. Without them each
+//! test says so and passes, unless `X2NIX_REQUIRE_NIX` is set.
+
+mod support;
+
+use serde_json::{Value, json};
+use std::fs;
+use support::{Project, lock, record, recorded};
+
+/// Texts that mean something to Nix, to a shell, to JSON, or to a terminal.
+const HOSTILE: [&str; 12] = [
+    "",
+    "$(touch pwned)`touch pwned`",
+    "${builtins.abort \"pwned\"} $${x} \\${x}",
+    "''quotes'' 'single' \"double\" '''' ''${x} ''\\n",
+    "line\nbreaks\r\n\ttabs\u{1b}[31m\u{7f}",
+    "; touch pwned & | > pwned < #",
+    "* ? [a-z] ~ {a,b} !!",
+    "-n --flag=value",
+    "été 日本語 🐫",
+    "back\\slash\\",
+    "  blanks  ",
+    "$out $NIX_BUILD_TOP %s %%",
+];
+
+#[test]
+fn hostile_strings_reach_the_build_unchanged() {
+    let words: Vec<Value> = HOSTILE.iter().map(|text| json!([text])).collect();
+    let files: serde_json::Map<_, _> = HOSTILE
+        .iter()
+        .enumerate()
+        .map(|(i, text)| (format!("files/{i} $(x)`y`'\"${{z}}\n"), json!(text)))
+        .collect();
+    let environment: Vec<Value> = HOSTILE
+        .iter()
+        .enumerate()
+        .map(
+            |(i, text)| json!({ "variable": format!("V{i}"), "operation": "set", "value": [text] }),
+        )
+        .collect();
+    let show =
+        r#"for i in 0 1 2 3 4 5 6 7 8 9 10 11; do eval "printf '%s\0' \"\$V$i\""; done > "$0""#;
+    let dependant = json!({
+        "name": "dependant", "version": "1", "depends": [{ "unit": "evil@1" }],
+        "recipe": { "kind": "build", "steps": [
+            { "phase": "install", "words": [["sh"], ["-c"], [show], [{ "out": "env" }]] },
+        ] },
+    });
+    let evil = json!({
+        "name": "évil $(touch pwned) ${x} '\"\n/..", "version": ".1/\"${y}\"",
+        "recipe": { "kind": "build", "files": files, "environment": environment, "steps": [
+            record("install", "words", &words),
+            { "phase": "install", "words": [["sh"], ["-c"], [show], [{ "out": "env" }]] },
+            { "phase": "install", "words": [["cp"], ["-R"], ["files"], [{ "out": "" }]] },
+            { "phase": "install", "words": [["sh"], ["-c"], ["find .. -name pwned > \"$0\""], [{ "out": "pwned" }]] },
+        ] },
+        "exports": environment,
+        "meta": {
+            "description": HOSTILE[2], "homepage": HOSTILE[3], "licenses": ["ISC", HOSTILE[1]],
+            "purl": HOSTILE[5], "main_program": HOSTILE[7],
+        },
+    });
+    let units = json!({ "evil@1": evil, "dependant@1": dependant });
+    let Some(project) = Project::of(&units, &json!({})) else { return };
+
+    let out = project.build("units.\"evil@1\"");
+    assert_eq!(recorded(&out.join("words")), HOSTILE);
+    assert_eq!(recorded(&out.join("env")), HOSTILE);
+    for (i, text) in HOSTILE.iter().enumerate() {
+        let file = out.join(format!("files/{i} $(x)`y`'\"${{z}}\n"));
+        assert_eq!(fs::read_to_string(file).unwrap(), *text);
+    }
+    assert_eq!(fs::read_to_string(out.join("pwned")).unwrap(), "");
+    assert_eq!(recorded(&project.build("dependant").join("env")), HOSTILE);
+
+    let meta = project.eval("builtins.removeAttrs x.units.\"evil@1\".meta [ \"position\" ]");
+    assert_eq!(meta["description"], HOSTILE[2]);
+    assert_eq!(meta["homepage"], HOSTILE[3]);
+    assert_eq!(meta["identifiers"]["purl"], HOSTILE[5]);
+    assert_eq!(meta["mainProgram"], HOSTILE[7]);
+    assert_eq!(meta["license"][0]["spdxId"], "ISC");
+    assert_eq!(meta["license"][1], json!({ "fullName": HOSTILE[1] }));
+}
+
+#[test]
+fn every_form_of_source_is_placed() {
+    let step = |script: &str| json!({ "phase": "build", "words": [["sh"], ["-ec"], [script]] });
+    let all = json!({
+        "name": "all", "version": "1",
+        "recipe": {
+            "kind": "build",
+            "sources": [
+                { "artifact": "local" },
+                { "artifact": "fetched", "to": "vendor/one" },
+                { "artifact": "bare", "to": "vendor/bare" },
+                { "artifact": "fetched", "to": "kept.tar.gz" },
+                { "artifact": "folder", "to": "vendor/two" },
+                { "artifact": "patch", "to": "fix it.patch" },
+            ],
+            "files": { "added/bytes": { "base64": "//4A/w==" }, "added/text": "text\n" },
+            "patches": ["fix it.patch"],
+            "steps": [
+                step("test -f a.txt -a -f sub/run -a -x sub/run -a ! -e _build -a ! -e .git"),
+                step("test ! -e x2nix.nix -a ! -e x2nix.lock.json -a ! -e result"),
+                step("test \"$(cat vendor/one/in-top)\" = 'one' -a -f vendor/bare/x -a -f vendor/bare/y"),
+                step("test -f kept.tar.gz -a \"$(cat vendor/two/b)\" = b"),
+                step("test \"$(od -An -tx1 added/bytes | tr -d ' ')\" = fffe00ff"),
+                step("test \"$(cat added/text)\" = text -a \"$(cat a.txt)\" = patched"),
+                { "phase": "install", "words": [["test"], [{ "variable": "jobs" }], ["-ge"], ["1"]] },
+                { "phase": "install", "words": [["cp"], [{ "variable": "source-top" }, "/a.txt"], [{ "out": "a.txt" }]] },
+            ],
+        },
+    });
+    let single = json!({
+        "name": "single", "version": "1",
+        "recipe": { "kind": "build", "sources": [{ "artifact": "patch" }], "steps": [
+            { "phase": "install", "words": [["cp"], ["fix-it.patch"], [{ "out": "" }]] },
+        ] },
+    });
+    let Some(project) = Project::new() else { return };
+    project.write("a.txt", "a\n");
+    project.write("sub/run", "#!/bin/sh\n");
+    project.write("repo/fix it.patch", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+patched\n");
+    project.write("repo/two/b", "b");
+    project.run("chmod +x sub/run; mkdir .git _build; touch .git/x _build/x; ln -s a.txt result");
+    project.run("mkdir -p tmp/top; echo one > tmp/top/in-top; touch tmp/x tmp/y");
+    project.run("tar -C tmp -czf one.tgz top; tar -C tmp -cf bare.tar x y; rm -r tmp");
+    // What lies in the store under the name and the hash needs no network.
+    project.run("nix-store --add-fixed sha256 one.tgz");
+    let hash = project.run("nix-hash --type sha256 --flat --sri one.tgz");
+    let artifacts = json!({
+        "local": { "kind": "local", "path": "." },
+        "fetched": {
+            "kind": "fetch", "urls": ["https://x2nix.invalid/one.tgz"], "name": "one.tgz",
+            "hashes": [hash],
+        },
+        "bare": { "kind": "local", "path": "bare.tar" },
+        "folder": { "kind": "input", "input": 1, "path": "two" },
+        "patch": { "kind": "input", "input": 1, "path": "fix it.patch" },
+    });
+    project.lock(&lock(&json!({ "all@1": all, "single@1": single }), &artifacts));
+    assert_eq!(fs::read_to_string(project.build("all").join("a.txt")).unwrap(), "patched\n");
+    assert!(project.build("single").join("fix-it.patch").is_file());
+}
+
+/// The example's own sources and commands, as the opam plugin states them.
+#[test]
+fn the_example_builds_and_runs() {
+    let Some(project) = Project::new() else { return };
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/hello");
+    project.run(&format!("cp -R '{example}/.' . && rm -rf _build result*"));
+
+    let dune = |phase: &str, words: &[&str], name: &str| {
+        let mut words: Vec<Value> = words.iter().map(|word| json!([word])).collect();
+        words.extend([
+            json!(["-p"]),
+            json!([name]),
+            json!(["-j"]),
+            json!([{ "variable": "jobs" }]),
+        ]);
+        json!({ "phase": phase, "words": words })
+    };
+    let package = |name: &str, artifact: &str, depends: Value| {
+        let place = |option: &str, path: &str| json!([option, { "out": path }]);
+        json!({
+            "name": name, "version": "1.0", "depends": depends,
+            "recipe": {
+                "kind": "build",
+                "sources": [{ "artifact": artifact }],
+                "steps": [
+                    dune("build", &["dune", "build"], name),
+                    dune("check", &["dune", "runtest"], name),
+                    { "phase": "install", "words": [
+                        ["dune"], ["install"], place("--prefix=", ""), place("--libdir=", "lib"),
+                        place("--docdir=", "share/doc"), place("--mandir=", "share/man"), [name],
+                    ] },
+                ],
+            },
+            "exports": [
+                { "variable": "PATH", "operation": "prepend", "value": [{ "out": "bin" }] },
+                { "variable": "OCAMLPATH", "operation": "prepend", "value": [{ "out": "lib" }] },
+                { "variable": "CAML_LD_LIBRARY_PATH", "operation": "prepend",
+                  "value": [{ "out": "lib/stublibs" }] },
+            ],
+            "meta": { "main_program": name },
+        })
+    };
+    let provided = |name: &str, attribute: &str| {
+        json!({
+            "name": name, "version": "1",
+            "recipe": { "kind": "provided", "attribute": attribute },
+        })
+    };
+    let tools = || json!([{ "unit": "ocaml@5.3.0" }, { "unit": "dune@3.17.2", "role": "build" }]);
+    let mut needed = tools();
+    needed.as_array_mut().unwrap().extend([
+        json!({ "unit": "greet@1.0" }),
+        json!({ "unit": "shout@1.0" }),
+        json!({ "unit": "assay@1.0", "purpose": "test" }),
+    ]);
+    let units = json!({
+        "ocaml-system@5.3.0": provided("ocaml-system", "ocaml"),
+        "ocaml@5.3.0": {
+            "name": "ocaml", "version": "5.3.0", "recipe": { "kind": "build" },
+            "depends": [{ "unit": "ocaml-system@5.3.0" }],
+        },
+        "dune@3.17.2": provided("dune", "dune_3"),
+        "greet@1.0": package("greet", "greet", tools()),
+        "shout@1.0": package("shout", "shout", tools()),
+        "assay@1.0": package("assay", "assay", tools()),
+        "hello@dev": package("hello", "hello", needed),
+    });
+    let source =
+        |name: &str| json!({ "kind": "input", "input": 1, "path": format!("sources/{name}.1.0") });
+    let mut lock = lock(
+        &units,
+        &json!({
+            "hello": { "kind": "local", "path": "." },
+            "greet": source("greet"), "shout": source("shout"), "assay": source("assay"),
+        }),
+    );
+    lock["platforms"]["x86_64-linux"]["roots"] = json!([{ "need": "hello", "by": ["hello@dev"] }]);
+    project.lock(&lock);
+
+    let hello = project.build("hello");
+    let says = project.run(&format!("'{}/bin/hello' Nix", hello.display()));
+    assert_eq!(says, "HELLO, NIX! (8 letters, as C counts them)");
+    let greet = project.build("greet");
+    assert!(greet.join("lib/greet/greet.cmxa").is_file());
+    assert!(greet.join("lib/stublibs/dllgreet_stubs.so").is_file());
+
+    // Tests need `assay`; the build itself does not.
+    project.build("checks.hello");
+    let needs = |attribute: &str| {
+        let inputs =
+            format!("nix-store -q --references \"$(nix-instantiate expression.nix {attribute})\"");
+        project.eval(&format!("x.{attribute}.postHook")).as_str().unwrap().contains("-assay-")
+            && !inputs.is_empty()
+    };
+    assert!(needs("checks.hello") && !needs("hello"));
+    assert!(project.eval("x.devShells.default.shellHook").as_str().unwrap().contains("-assay-"));
+    assert_eq!(project.eval("builtins.attrNames x.roots"), json!(["hello"]));
+    assert_eq!(project.eval("builtins.attrNames x.checks"), json!(["hello"]));
+}

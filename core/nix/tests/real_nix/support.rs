@@ -1,0 +1,159 @@
+//! A project in a temporary folder, and Nix to build it with.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::{env, fs};
+use tempfile::TempDir;
+use x2nix_nix::escape::nix_string;
+
+/// A project folder with what x2nix writes into it.
+pub(crate) struct Project {
+    folder: TempDir,
+}
+
+impl Project {
+    /// None where there is no Nix to test with.
+    pub(crate) fn new() -> Option<Self> {
+        let found = Command::new("nix-build").arg("--version").output().is_ok()
+            && env::var_os("X2NIX_TOOLCHAIN").is_some();
+        let required = env::var_os("X2NIX_REQUIRE_NIX").is_some();
+        assert!(
+            found || !required,
+            "X2NIX_REQUIRE_NIX is set, but not nix-build and X2NIX_TOOLCHAIN"
+        );
+        if !found {
+            #[allow(clippy::print_stderr)]
+            {
+                eprintln!("skipped: no nix-build on PATH, or no X2NIX_TOOLCHAIN; see tests/nix/");
+            }
+            return None;
+        }
+        let project = Self { folder: tempfile::tempdir().unwrap() };
+        project.write("x2nix.nix", &x2nix_nix::emit("x2nix.lock.json"));
+        Some(project)
+    }
+
+    /// A project with a lock of these units.
+    pub(crate) fn of(units: &Value, artifacts: &Value) -> Option<Self> {
+        let project = Self::new()?;
+        project.lock(&lock(units, artifacts));
+        Some(project)
+    }
+
+    /// Writes the lock, by way of its types, so that the reader is held to what they write.
+    pub(crate) fn lock(&self, lock: &Value) {
+        let lock: x2nix_lock::Lock = serde_json::from_value(lock.clone()).unwrap();
+        self.write("x2nix.lock.json", &serde_json::to_string_pretty(&lock).unwrap());
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        let path = self.path(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Runs a script in the project and gives what it prints.
+    pub(crate) fn run(&self, script: &str) -> String {
+        let mut shell = Command::new("sh");
+        done(shell.args(["-ec", script]).current_dir(self.folder.path()))
+    }
+
+    /// Builds an attribute and gives its output.
+    pub(crate) fn build(&self, attribute: &str) -> PathBuf {
+        done(self.nix("nix-build", "x2nix.nix").args(["--no-out-link", "-A", attribute])).into()
+    }
+
+    /// The value of an expression over the result, `x`.
+    pub(crate) fn eval(&self, expression: &str) -> Value {
+        serde_json::from_str(&done(&mut self.evaluation(expression))).unwrap()
+    }
+
+    /// What Nix says of an expression that it refuses.
+    pub(crate) fn refusal(&self, expression: &str) -> String {
+        let output = self.evaluation(expression).output().unwrap();
+        assert!(!output.status.success(), "{expression} was to be refused");
+        message(&output)
+    }
+
+    fn evaluation(&self, expression: &str) -> Command {
+        let function =
+            format!("{{ pkgs }}: let x = import ./x2nix.nix {{ inherit pkgs; }}; in {expression}");
+        self.write("expression.nix", &function);
+        let mut command = self.nix("nix-instantiate", "expression.nix");
+        command.args(["--eval", "--strict", "--json"]);
+        command
+    }
+
+    fn nix(&self, program: &str, file: &str) -> Command {
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/nix/pkgs.nix");
+        let packages = nix_string(packages.canonicalize().unwrap().to_str().unwrap());
+        let toolchain = nix_string(&env::var("X2NIX_TOOLCHAIN").unwrap());
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.folder.path())
+            .args([file, "--option", "allow-import-from-derivation", "false", "--arg", "pkgs"])
+            .arg(format!("import {packages} {{ toolchain = {toolchain}; }}"));
+        command
+    }
+}
+
+/// Runs a command that has to succeed, and gives what it prints.
+fn done(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", message(&output));
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+fn message(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A lock of units that are all roots, each with a package of its own.
+pub(crate) fn lock(units: &Value, artifacts: &Value) -> Value {
+    let Value::Object(units) = units else { panic!("units are an object") };
+    let ids: Vec<&String> = units.keys().collect();
+    let packages: serde_json::Map<_, _> = units
+        .iter()
+        .map(|(id, unit)| {
+            let package = json!({ "name": unit["name"], "version": unit["version"], "unit": id });
+            (id.clone(), package)
+        })
+        .collect();
+    json!({
+        "version": 1,
+        "ecosystem": "test",
+        "plugin": { "version": "0", "protocol": 1 },
+        "request": { "policy": "default" },
+        "inputs": [
+            { "kind": "project", "location": ".", "hash": "sha256-" },
+            { "kind": "repository", "location": "repo", "hash": "sha256-" },
+        ],
+        "platforms": { "x86_64-linux": {
+            "optimality": "optimal",
+            "criteria": [],
+            "roots": [{ "need": "all", "by": ids }],
+            "packages": ids,
+        } },
+        "packages": packages,
+        "artifacts": artifacts,
+        "units": units,
+    })
+}
+
+/// A step that writes its arguments from the third on, each ended by a NUL, to a file of the output.
+pub(crate) fn record(phase: &str, file: &str, words: &[Value]) -> Value {
+    let script = r#"mkdir -p "${0%/*}"; for word; do printf '%s\0' "$word"; done > "$0""#;
+    let mut all = vec![json!(["sh"]), json!(["-c"]), json!([script]), json!([{ "out": file }])];
+    all.extend_from_slice(words);
+    json!({ "phase": phase, "words": all })
+}
+
+pub(crate) fn recorded(file: &Path) -> Vec<String> {
+    let text = String::from_utf8(fs::read(file).unwrap()).unwrap();
+    text.strip_suffix('\0').unwrap().split('\0').map(str::to_owned).collect()
+}

@@ -1,0 +1,65 @@
+//! Checksums of sources.
+//!
+//! Reference: `src/core/opamHash.ml`.
+
+use std::fmt;
+
+/// The kind of a checksum, from the weakest to the strongest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(missing_docs, reason = "the names are the algorithms'")]
+pub enum ChecksumKind {
+    Md5,
+    Sha256,
+    Sha512,
+}
+
+impl ChecksumKind {
+    /// Its name in opam files.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha256 => "sha256",
+            Self::Sha512 => "sha512",
+        }
+    }
+
+    fn digits(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha256 => 64,
+            Self::Sha512 => 128,
+        }
+    }
+}
+
+/// A checksum.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Checksum {
+    /// Its kind.
+    pub kind: ChecksumKind,
+    /// Its lowercase hexadecimal digits.
+    pub hex: Box<str>,
+}
+
+impl Checksum {
+    /// Reads `md5=…`, `sha256=…`, `sha512=…` or the digits of an MD5 (`OpamHash.of_string_opt`).
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (kind, hex) = match text.split_once('=') {
+            None => (ChecksumKind::Md5, text),
+            Some((kind, hex)) => {
+                let kinds = [ChecksumKind::Md5, ChecksumKind::Sha256, ChecksumKind::Sha512];
+                (kinds.into_iter().find(|known| kind.eq_ignore_ascii_case(known.name()))?, hex)
+            }
+        };
+        (hex.len() == kind.digits() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            .then(|| Self { kind, hex: hex.to_ascii_lowercase().into() })
+    }
+}
+
+impl fmt::Display for Checksum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.kind.name(), self.hex)
+    }
+}

@@ -1,0 +1,140 @@
+//! The variables that opam files are read under.
+//!
+//! Nothing comes from the machine: the platform gives `arch` and `os`, the distribution is NixOS,
+//! and opam's own version is fixed. What the user sets with `--env` replaces exactly those keys;
+//! what is not set is undefined, which is not the same as empty.
+
+use crate::filter::{Scope, Value, Variable};
+use std::collections::BTreeMap;
+use x2nix_protocol::{Diagnostic, OpenRequest, PluginResult};
+
+/// The version of opam whose semantics these are.
+const OPAM_VERSION: &str = "2.3.0";
+
+/// The global variables of a request.
+pub(super) struct Environment {
+    /// Their values.
+    pub(super) globals: BTreeMap<String, String>,
+    with_test: bool,
+    with_doc: bool,
+}
+
+/// Whose opam file is read.
+#[derive(Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    /// Whether the user asked for the package by name.
+    pub(super) requested: bool,
+    /// Whether its source has no fixed content: a local folder.
+    pub(super) local: bool,
+}
+
+impl Environment {
+    /// The variables of a request.
+    pub(super) fn new(request: &OpenRequest) -> PluginResult<Self> {
+        let mut globals = platform_variables(&request.platform)?;
+        for (key, value) in
+            [("opam-version", OPAM_VERSION), ("os-distribution", "nixos"), ("os-family", "nixos")]
+        {
+            globals.insert(key.into(), value.into());
+        }
+        if let Some(compiler) = request.provided.get("ocaml-system") {
+            globals.insert("sys-ocaml-version".into(), compiler.version.clone());
+            let arch = globals.get("arch").cloned().unwrap_or_default();
+            globals.insert("sys-ocaml-arch".into(), arch);
+            globals.insert("sys-ocaml-cc".into(), "cc".into());
+            globals.insert("sys-ocaml-libc".into(), "libc".into());
+        }
+        for (key, value) in &request.environment {
+            if value.is_empty() {
+                globals.remove(key);
+            } else {
+                globals.insert(key.clone(), value.clone());
+            }
+        }
+        let given = |option: &str| request.options.contains_key(option);
+        Ok(Self { globals, with_test: given("with-test"), with_doc: given("with-doc") })
+    }
+
+    /// A global variable, as `available` sees it.
+    pub(super) fn global(&self, variable: &Variable<'_>) -> Option<Value> {
+        match variable.scope {
+            Scope::Global => self.globals.get(variable.name).map(|value| typed(value)),
+            Scope::Own | Scope::Package(_) => None,
+        }
+    }
+
+    /// A variable as `depends` sees it (`OpamPackageVar.resolve_switch` with the switches of
+    /// `OpamFilter.deps_var_env`).
+    pub(super) fn depends(&self, owner: Owner<'_>, variable: &Variable<'_>) -> Option<Value> {
+        let own = match variable.scope {
+            Scope::Global | Scope::Own => true,
+            Scope::Package(name) => name == owner.name,
+        };
+        match variable.name {
+            "name" if own => return Some(Value::String(owner.name.into())),
+            "version" if own => return Some(Value::String(owner.version.into())),
+            _ => {}
+        }
+        if variable.scope != Scope::Global {
+            return None;
+        }
+        match variable.name {
+            "build" | "post" => Some(Value::Bool(true)),
+            "with-test" => Some(Value::Bool(owner.requested && self.with_test)),
+            "with-doc" => Some(Value::Bool(owner.requested && self.with_doc)),
+            "with-dev-setup" => Some(Value::Bool(false)),
+            "dev" => Some(Value::Bool(owner.local)),
+            _ => self.global(variable),
+        }
+    }
+
+    /// Whether the tests of a package are wanted.
+    pub(super) fn tests(&self, owner: Owner<'_>) -> bool {
+        owner.requested && self.with_test
+    }
+}
+
+/// A variable's value as opam types it: `true` and `false` are booleans.
+fn typed(value: &str) -> Value {
+    match value {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        text => Value::String(text.into()),
+    }
+}
+
+/// `arch` and `os` of a platform, in opam's words (`OpamSysPoll`).
+fn platform_variables(platform: &str) -> PluginResult<BTreeMap<String, String>> {
+    let unknown = || {
+        Box::new(
+            Diagnostic::error(
+                "opam::platform",
+                format!("opam has no name for the platform {platform:?}"),
+            )
+            .help("use a name like x86_64-linux, aarch64-linux, x86_64-darwin or aarch64-darwin"),
+        )
+    };
+    let (arch, os) = platform.split_once('-').ok_or_else(unknown)?;
+    let arch = match arch {
+        "x86_64" => "x86_64",
+        "aarch64" => "arm64",
+        "i686" => "x86_32",
+        "armv6l" | "armv7l" => "arm32",
+        "powerpc64" => "ppc64",
+        "powerpc64le" => "ppc64le",
+        "riscv64" => "riscv64",
+        "s390x" => "s390x",
+        _ => return Err(unknown()),
+    };
+    let os = match os {
+        "linux" => "linux",
+        "darwin" => "macos",
+        "freebsd" => "freebsd",
+        "openbsd" => "openbsd",
+        "netbsd" => "netbsd",
+        _ => return Err(unknown()),
+    };
+    Ok(BTreeMap::from([("arch".into(), arch.into()), ("os".into(), os.into())]))
+}

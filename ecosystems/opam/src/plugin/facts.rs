@@ -1,0 +1,113 @@
+//! From an opam file to a candidate.
+
+use super::{
+    dictionary::Numbers,
+    environment::{Environment, Owner},
+};
+use crate::{
+    filter::{PackageAtom, Scope, Value, Variable, filter_conflicts, filter_depends},
+    formula::Formula,
+    package::OpamFile,
+    syntax,
+};
+use x2nix_protocol::{Candidate, Conflict, Leaf, Mark, Need, Purpose, Requirement, Role};
+
+/// What an opam file says about its version.
+pub(super) fn candidate(
+    numbers: &mut Numbers,
+    environment: &Environment,
+    owner: Owner<'_>,
+    provided: bool,
+    file: &OpamFile<'_>,
+) -> Result<Candidate, syntax::Error> {
+    let mut candidate = Candidate { version: owner.version.into(), ..Candidate::default() };
+    if file.avoid()? {
+        candidate.marks.push(Mark::Avoid);
+    }
+    // What the package set of Nix provides is there, whatever the file thinks of the platform.
+    let available =
+        provided || file.available()?.eval(&|variable| environment.global(variable), false);
+    if !available {
+        candidate.excluded = Some("its `available` filter is false in this environment".into());
+        candidate.line = file.position("available").map(|position| position.line);
+        return Ok(candidate);
+    }
+    let variables = |variable: &Variable<'_>| environment.depends(owner, variable);
+    let depends = file.depends()?;
+    requirements(numbers, &filter_depends(&depends, &variables), &mut candidate.requires);
+    if environment.tests(owner) {
+        let untested = |variable: &Variable<'_>| match variable.name {
+            "with-test" if variable.scope == Scope::Global => Some(Value::Bool(false)),
+            _ => variables(variable),
+        };
+        let mut normal = Vec::new();
+        requirements(numbers, &filter_depends(&depends, &untested), &mut normal);
+        for requirement in &mut candidate.requires {
+            if !normal.contains(requirement) {
+                requirement.purpose = Purpose::Test;
+            }
+        }
+    }
+    filter_depends(&file.depopts()?, &variables).for_each(&mut |atom| {
+        let mut requirement = Requirement::new(leaf(numbers, atom));
+        requirement.optional = true;
+        requirement.line = Some(atom.position.line);
+        candidate.requires.push(requirement);
+    });
+    // Conflicts do not know the switches of dependencies: `with-test` and the like are undefined.
+    let conflicts = filter_conflicts(&file.conflicts()?, &|variable| match variable.name {
+        "build" | "post" | "with-test" | "with-doc" | "with-dev-setup" | "dev" => None,
+        _ => environment.depends(owner, variable),
+    });
+    conflicts.for_each(&mut |atom| {
+        if &*atom.name != owner.name {
+            let set = numbers.set(&atom.name, &atom.constraint);
+            candidate.conflicts.push(Conflict { set, line: Some(atom.position.line) });
+        }
+    });
+    candidate.classes = file.conflict_class()?.iter().map(|class| numbers.class(class)).collect();
+    Ok(candidate)
+}
+
+/// The requirements of a formula: one for each part of its outermost conjunction.
+fn requirements(
+    numbers: &mut Numbers,
+    formula: &Formula<PackageAtom>,
+    into: &mut Vec<Requirement>,
+) {
+    match formula {
+        Formula::Empty => {}
+        Formula::And(parts) => parts.iter().for_each(|part| requirements(numbers, part, into)),
+        Formula::Or(parts) if parts.len() == 1 => requirements(numbers, &parts[0], into),
+        Formula::Atom(_) | Formula::Or(_) => {
+            let mut line = None;
+            formula.for_each(&mut |atom| line = line.or(Some(atom.position.line)));
+            let mut requirement = Requirement::new(need(numbers, formula));
+            requirement.line = line;
+            into.push(requirement);
+        }
+    }
+}
+
+fn need(numbers: &mut Numbers, formula: &Formula<PackageAtom>) -> Need {
+    match formula {
+        Formula::Empty => Need::All { all: Vec::new() },
+        Formula::Atom(atom) => leaf(numbers, atom),
+        Formula::And(parts) => {
+            Need::All { all: parts.iter().map(|part| need(numbers, part)).collect() }
+        }
+        Formula::Or(parts) => {
+            Need::Any { any: parts.iter().map(|part| need(numbers, part)).collect() }
+        }
+    }
+}
+
+fn leaf(numbers: &mut Numbers, atom: &PackageAtom) -> Need {
+    let set = numbers.set(&atom.name, &atom.constraint);
+    if atom.build || atom.post {
+        let role = if atom.build { Role::Build } else { Role::Host };
+        Need::Leaf(Leaf { set, role, post: atom.post, features: Vec::new() })
+    } else {
+        Need::Set(set)
+    }
+}

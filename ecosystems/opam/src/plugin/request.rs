@@ -1,0 +1,155 @@
+//! The user's words: `--root` arguments, and the opam files of a project.
+
+use crate::{
+    filter::Bound,
+    formula::Formula,
+    package::{
+        OpamFile,
+        name::{check_name, check_version},
+    },
+    syntax::{self, RelOp},
+};
+use x2nix_protocol::{
+    Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, Origin, PluginResult,
+    ReadRequest,
+};
+
+/// A package asked for by name.
+pub(super) struct Root {
+    pub(super) name: String,
+    pub(super) constraint: Formula<Bound>,
+    pub(super) origin: Origin,
+}
+
+/// A package of the project itself.
+pub(super) struct Local {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) input: u32,
+    /// The path of its opam file.
+    pub(super) path: String,
+}
+
+/// The version of a package of a project whose opam file states none (opam's word for a pin of
+/// something that no repository knows).
+const LOCAL_VERSION: &str = "dev";
+
+/// Reads `NAME`, `NAME=VERSION`, `NAME.VERSION` or `NAME` with another relational operator.
+pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
+    const OPERATORS: [(&str, RelOp); 7] = [
+        (">=", RelOp::Geq),
+        ("<=", RelOp::Leq),
+        ("!=", RelOp::Neq),
+        ("=", RelOp::Eq),
+        (">", RelOp::Gt),
+        ("<", RelOp::Lt),
+        (".", RelOp::Eq),
+    ];
+    let end = text.find(['<', '>', '=', '!', '.']).unwrap_or(text.len());
+    let (name, bound) = (text[..end].trim(), &text[end..]);
+    let refuse = |what: String| {
+        Box::new(Diagnostic::error("opam::root", format!("`--root {text}`: {what}")).help(
+            "write a package name, or one with a bound: lwt, 'lwt>=5.6', lwt=5.9.1, lwt.5.9.1",
+        ))
+    };
+    check_name(name).map_err(|error| refuse(error.to_string()))?;
+    let constraint = if bound.is_empty() {
+        Formula::Empty
+    } else {
+        let operator =
+            OPERATORS.iter().find_map(|&(sign, op)| Some((op, bound.strip_prefix(sign)?)));
+        let (op, version) = operator.ok_or_else(|| refuse(format!("{bound:?} is no bound")))?;
+        let version = version.trim();
+        check_version(version).map_err(|error| refuse(error.to_string()))?;
+        Formula::Atom(Bound { op, version: version.into() })
+    };
+    Ok(Root { name: name.into(), constraint, origin: Origin::new(format!("--root {text}"), None) })
+}
+
+/// The packages of all projects among the inputs: `*.opam`, `opam`, `opam/*.opam` and `opam/opam`
+/// (the places of `OpamPinned.files_in_source`).
+pub(super) fn locals(host: &dyn Host, inputs: &[Input]) -> PluginResult<Vec<Local>> {
+    let mut found: Vec<Local> = Vec::new();
+    for (index, input) in (0..).zip(inputs).filter(|(_, input)| input.kind == InputKind::Project) {
+        let folders = vec![String::new(), "opam".into()];
+        let listings = host.list(&ListRequest { tree: input.tree, folders })?.listings;
+        let mut paths = Vec::new();
+        for (folder, listing) in ["", "opam/"].into_iter().zip(listings) {
+            for entry in listing.unwrap_or_default() {
+                if !entry.folder && (entry.name == "opam" || entry.name.ends_with(".opam")) {
+                    paths.push(format!("{folder}{}", entry.name));
+                }
+            }
+        }
+        let files = host.read(&ReadRequest { tree: input.tree, paths: paths.clone() })?.files;
+        for (path, content) in paths.into_iter().zip(files) {
+            let local = local(index, input, path, content)?;
+            if let Some(other) = found.iter().find(|other| other.name == local.name) {
+                let message = format!(
+                    "package {} is described twice: here and in {}",
+                    local.name, other.path
+                );
+                return Err(Box::new(
+                    Diagnostic::error("opam::duplicate", message)
+                        .at(Origin::new(local.path, None))
+                        .help("remove one of the two files, or give one another name"),
+                ));
+            }
+            found.push(local);
+        }
+    }
+    Ok(found)
+}
+
+fn local(index: u32, input: &Input, path: String, content: FileContent) -> PluginResult<Local> {
+    let bytes = readable(&path, content)?;
+    let file = OpamFile::parse(&bytes.0).map_err(|error| syntax_error(&error, &path))?;
+    let field = |value: Result<Option<Box<str>>, syntax::Error>| {
+        value.map_err(|error| syntax_error(&error, &path)).map(|text| text.map(String::from))
+    };
+    if !file.pin_depends().map_err(|error| syntax_error(&error, &path))?.is_empty() {
+        let line = file.position("pin-depends").map(|position| position.line);
+        return Err(Box::new(Diagnostic::not_supported("pin-depends").at(Origin::new(path, line))));
+    }
+    let stem = path
+        .rsplit('/')
+        .next()
+        .and_then(|file| file.strip_suffix(".opam"))
+        .filter(|stem| !stem.is_empty());
+    let folder = input.label.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name = match stem {
+        Some(stem) => stem.to_owned(),
+        None => field(file.name())?.unwrap_or_else(|| folder.to_owned()),
+    };
+    check_name(&name).map_err(|error| {
+        Box::new(
+            Diagnostic::error("opam::name", error.to_string())
+                .at(Origin::new(path.clone(), None))
+                .help("name the file NAME.opam, or give it a field `name`"),
+        )
+    })?;
+    let version = field(file.version())?.unwrap_or_else(|| LOCAL_VERSION.into());
+    Ok(Local { name, version, input: index, path })
+}
+
+/// The bytes of a file that must be there.
+pub(super) fn readable(path: &str, content: FileContent) -> PluginResult<Blob> {
+    let message = match content {
+        FileContent::Found(bytes) => return Ok(bytes),
+        FileContent::Missing => "the file is gone".to_owned(),
+        FileContent::Unreadable(reason) => reason,
+    };
+    Err(Box::new(
+        Diagnostic::error("opam::unreadable", message).at(Origin::new(path, None)).access(),
+    ))
+}
+
+/// A mistake in a file that must be right.
+pub(super) fn syntax_error(error: &syntax::Error, path: &str) -> Box<Diagnostic> {
+    let origin = Origin::new(path, Some(error.position.line));
+    let help = match error.expected {
+        Some(expected) => format!("expected {expected}"),
+        None => "mend the file; `opam lint` shows more".into(),
+    };
+    Box::new(Diagnostic::error(error.code(), error.message.to_string()).at(origin).help(help))
+}

@@ -1,0 +1,69 @@
+# A stand-in for nixpkgs, for tests on machines that have none: the few attributes that x2nix's
+# output and the tests use, on a tree of Debian's tools.
+#   toolchain: the tree's store path, which the sandbox shows as /usr (see up.sh); null: this machine's
+#   lib: the real one may stand here: import <nixpkgs/lib>
+{
+  toolchain ? null,
+  lib ? import ./stand-in/lib.nix,
+  system ? builtins.currentSystem,
+}:
+
+let
+  root = if toolchain == null then "" else "${builtins.storePath toolchain}";
+  inherit (import ./stand-in/stdenv.nix { inherit lib system root; }) stdenv tools;
+
+  base = self: {
+    inherit lib stdenv system;
+    pkgs = self;
+    buildPackages = self;
+    newScope = extra: lib.callPackageWith (self // extra);
+    callPackage = self.newScope { };
+
+    runCommand =
+      name: environment: buildCommand:
+      stdenv.mkDerivation ({ inherit name buildCommand; } // environment);
+    writeText = name: text: self.runCommand name { inherit text; } ''printf %s "$text" > "$out"'';
+    mkShell =
+      { packages ? [ ], nativeBuildInputs ? [ ], ... }@arguments:
+      stdenv.mkDerivation (
+        { name = "shell"; }
+        // removeAttrs arguments [ "packages" ]
+        // {
+          nativeBuildInputs = packages ++ nativeBuildInputs;
+          buildCommand = "touch $out";
+        }
+      );
+
+    # Fixed-output, as in nixpkgs. To build without a network, add the file to the store beforehand:
+    # nix-store --add-fixed sha256 FILE.
+    fetchurl =
+      { urls ? [ url ], url ? builtins.head urls, name ? baseNameOf url, hash }:
+      derivation {
+        inherit name urls url;
+        builder = "builtin:fetchurl";
+        system = "builtin";
+        outputHash = hash;
+        outputHashAlgo = null;
+        outputHashMode = "flat";
+        preferLocalBuild = true;
+        unpack = false;
+        executable = false;
+      };
+
+    # Debian's tools under their names in nixpkgs.
+    git = tools "git" "2.47" [ "git" ];
+    gmp = tools "gmp" "6.3.0" [ ]; # its headers and library lie in /usr
+    m4 = tools "gnum4" "1.4.19" [ "m4" ];
+    perl = tools "perl" "5.40" [ "perl" ];
+    pkg-config = tools "pkg-config" "1.8.1" [ "pkg-config" ];
+    unzip = tools "unzip" "6.0" [ "unzip" ];
+    dune_3 = tools "dune" "3.17.2" [ "dune" ];
+    findlib = tools "findlib" "1.9.8" [ "ocamlfind" ];
+    ocaml = tools "ocaml" "5.3.0" (lib.splitString " " (
+      "ocaml ocamlc ocamlc.opt ocamlc.byte ocamlopt ocamlopt.opt ocamldep ocamldep.opt ocamllex "
+      + "ocamllex.opt ocamlyacc ocamlmktop ocamlmklib ocamlcp ocamlrun ocamlobjinfo"
+    ));
+    ocamlPackages = { inherit (self) ocaml findlib dune_3; };
+  };
+in
+lib.fix base

@@ -1,0 +1,21 @@
+#!/bin/bash
+# eval "$(up.sh [WORKDIR])": from a bare Debian machine to sandboxed Nix builds with OCaml, in about a
+# minute; at once the second time. Writes only into WORKDIR and /nix. Prints the environment to use.
+set -euo pipefail
+here=$(dirname "$(readlink -f "$0")")
+work=$(readlink -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/x2nix-tests}")
+suite=${X2NIX_NIX_SUITE:-trixie}
+mkdir -p "$work"
+[ -e "$work/nix-$suite/done" ] || {
+  "$here/get-nix.sh" "$suite" "$work/nix-$suite"
+  touch "$work/nix-$suite/done"
+} >&2
+mapfile -t packages < <(grep -v '^#' "$here/toolchain-packages.txt")
+list=$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c 1-16)
+[ -e "$work/$list/done" ] || {
+  "$here/get-toolchain.sh" trixie "$work/$list" "${packages[@]}"
+  touch "$work/$list/done"
+} >&2
+toolchain=$("$here/add-toolchain.sh" "$work/nix-$suite/bin" "$work/$list/debian-toolchain" "$work/conf")
+printf 'export %s=%q\n' NIX_CONF_DIR "$work/conf" X2NIX_TOOLCHAIN "$toolchain"
+printf 'export PATH=%q:$PATH\n' "$work/nix-$suite/bin"
