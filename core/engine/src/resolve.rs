@@ -102,7 +102,7 @@ pub fn resolve(
     for platform in &request.platforms {
         let mut opened = Opened::new(plugin, host, request, platform)?;
         notes.append(&mut opened.notes);
-        let answer = match opened.answer(criteria, request.previous.as_ref())? {
+        let answer = match opened.answer(criteria, request.previous.as_ref(), platform)? {
             Outcome::Solved(answer) => answer,
             Outcome::Unsolvable(explanation) => {
                 return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
@@ -144,7 +144,7 @@ pub fn resolve(
                 .zip(&answer.score)
                 .map(|(&criterion, &value)| CriterionValue { criterion, value })
                 .collect(),
-            optimality: Optimality::BestFound,
+            optimality: if answer.optimal { Optimality::Optimal } else { Optimality::BestFound },
             build: build.take(),
         })
         .collect();
@@ -211,14 +211,29 @@ impl Opened {
         Ok(Self { session: opened.session, universe, environment, manifests, notes })
     }
 
-    fn answer(&self, criteria: &[Criterion], previous: Option<&Lock>) -> Result<Outcome, Failure> {
+    fn answer(
+        &self,
+        criteria: &[Criterion],
+        previous: Option<&Lock>,
+        platform: &str,
+    ) -> Result<Outcome, Failure> {
         let kept = previous.map(|lock| self.locked(lock)).unwrap_or_default();
         // A lock that still holds as it is stays as it is.
         let mut chosen: Vec<_> = kept.iter().copied().collect();
         chosen.sort_unstable();
         if !chosen.is_empty() && verify(&self.universe, &chosen).is_ok() {
             let score = score(&self.universe, &chosen, criteria);
-            return Ok(Outcome::Solved(Answer { chosen, score }));
+            let before = previous.and_then(|lock| lock.platforms.get(platform));
+            // Proved then, and as good now: still proved. Newer versions would show in the score.
+            let optimal = before.is_some_and(|before| {
+                before.optimality == Optimality::Optimal
+                    && before
+                        .criteria
+                        .iter()
+                        .map(|criterion| criterion.value)
+                        .eq(score.iter().copied())
+            });
+            return Ok(Outcome::Solved(Answer { chosen, score, optimal }));
         }
         solve(&self.universe, &Preference { criteria, kept }).map_err(Failure::Bug)
     }

@@ -5,6 +5,7 @@ use crate::{
     cycle,
     encode::{Encoding, Verdict},
     explain::{self, Explanation},
+    optimise::optimise,
     prune::prune,
     verify::{Violation, verify},
 };
@@ -28,6 +29,8 @@ pub struct Answer {
     pub chosen: Vec<CandidateId>,
     /// How good it is, by the criteria in their order.
     pub score: Score,
+    /// Whether it is proved that none is better.
+    pub optimal: bool,
 }
 
 /// What solving leads to.
@@ -50,7 +53,11 @@ pub enum SolveError {
     Cycles(usize),
 }
 
-/// Finds an answer, or why there is none.
+/// Finds the best answer, or why there is none.
+///
+/// resolvo answers first: it says whether there is an answer at all, and why not. Then the answer is
+/// improved as far as the bound of [`optimise`] allows. A cycle in either answer is forbidden and
+/// everything is solved again.
 ///
 /// # Errors
 ///
@@ -60,23 +67,41 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
     const ROUNDS: usize = 1_000;
     let mut forbidden: Vec<Vec<CandidateId>> = Vec::new();
     for _ in 0..ROUNDS {
-        let encoding = Encoding::new(universe, preference, &forbidden, &universe.roots);
-        let chosen = match encoding.solve() {
-            Verdict::Solved(chosen) => chosen,
+        let first = match Encoding::new(universe, preference, &forbidden, &universe.roots).solve() {
+            Verdict::Solved(chosen) => prune(universe, &chosen),
             Verdict::Unsolvable(conflict) => {
                 return Ok(Outcome::Unsolvable(explain::explain(
                     universe, preference, &conflict, &forbidden,
                 )));
             }
         };
-        let chosen = prune(universe, &chosen);
-        let cycles = cycle::cycles(universe, &chosen);
-        if cycles.is_empty() {
-            verify(universe, &chosen).map_err(SolveError::Unverified)?;
-            let score = score(universe, &chosen, preference.criteria);
-            return Ok(Outcome::Solved(Answer { chosen, score }));
+        let cycles = cycle::cycles(universe, &first);
+        if !cycles.is_empty() {
+            forbidden.extend(cycles);
+            continue;
         }
-        forbidden.extend(cycles);
+        let best = optimise(universe, preference, &forbidden);
+        let optimal = best.as_ref().is_some_and(|best| best.optimal);
+        let improved = best.map(|best| prune(universe, &best.chosen)).unwrap_or_default();
+        let cycles = cycle::cycles(universe, &improved);
+        if !cycles.is_empty() {
+            forbidden.extend(cycles);
+            continue;
+        }
+        let judge = |chosen: Vec<CandidateId>| {
+            let score = score(universe, &chosen, preference.criteria);
+            verify(universe, &chosen)
+                .map(|()| Answer { chosen, score, optimal })
+                .map_err(SolveError::Unverified)
+        };
+        let first = judge(first)?;
+        if improved.is_empty() {
+            return Ok(Outcome::Solved(first));
+        }
+        let improved = judge(improved)?;
+        // Where the search gave up, it may have stopped before it reached what resolvo found.
+        let better = optimal || improved.score < first.score;
+        return Ok(Outcome::Solved(if better { improved } else { first }));
     }
     Err(SolveError::Cycles(forbidden.len()))
 }

@@ -1,7 +1,7 @@
 //! From facts and a request to a verified answer, or to an explanation why there is none.
 //!
 //! ```text
-//! universe -> encode -> resolvo -> decode -> prune -> forbid cycles -> VERIFY -> answer
+//! universe -> encode -> resolvo -> decode -> optimise -> prune -> forbid cycles -> VERIFY -> answer
 //!                          |
 //!                          +-> conflict -> explain
 //! ```
@@ -16,6 +16,7 @@ mod criteria;
 mod cycle;
 mod encode;
 mod explain;
+mod optimise;
 mod prune;
 mod verify;
 

@@ -83,7 +83,7 @@ fn long_names_and_extended_headers_are_read() {
     let name = format!("{}/{}", "d".repeat(180), "f".repeat(180));
     let too_deep = "d/".repeat(64) + "f";
     let too_long = format!("{}f", "long/".repeat(1000));
-    let sized = b"10 size=3\n18 xattr=a\n5 b=\xff\n17 path=pax/name\n";
+    let sized = b"10 size=3\n17 xattr=a\n5 b=\xff\n17 path=pax/name\n";
     let bytes = Tgz::new()
         .long(&name, "gnu")
         .entry(EntryType::XGlobalHeader, b"pax_global_header", b"", b"20 comment=1234abcd\n")
@@ -162,6 +162,22 @@ fn a_huge_file_is_there_without_its_content() {
     assert_eq!(code_of(&bytes, &Limits::default()), "input::broken-archive");
     let bytes = Tgz::new().declared(EntryType::Regular, "huge", u64::MAX).cut();
     assert_eq!(code_of(&bytes, &Limits::default()), "input::too-large");
+}
+
+#[test]
+fn an_archive_that_is_large_is_put_aside_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("large.tar.gz");
+    let content =
+        |i: usize| char::from(b'a' + u8::try_from(i).unwrap()).to_string().repeat(14 << 20);
+    (0..5).fold(Tgz::new(), |tgz, i| tgz.file(&format!("f{i}"), &content(i))).save(&path);
+    let cache = folder.path().join("cache");
+    for _cold_and_warm in 0..2 {
+        let tree = open(&path, Some(&cache));
+        for i in 0..5 {
+            assert!(tree.read(&format!("f{i}")) == found(&content(i)), "f{i}");
+        }
+    }
 }
 
 #[test]

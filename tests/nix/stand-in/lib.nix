@@ -9,6 +9,7 @@ let
     # Lists
     take = n: list: genList (elemAt list) (min n (length list));
     drop = n: list: genList (i: elemAt list (n + i)) (max 0 (length list - n));
+    last = list: elemAt list (length list - 1);
     reverseList = list: genList (i: elemAt list (length list - 1 - i)) (length list);
     unique = foldl' (seen: x: if elem x seen then seen else seen ++ [ x ]) [ ];
     optional = condition: x: if condition then [ x ] else [ ];

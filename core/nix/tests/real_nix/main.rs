@@ -3,6 +3,8 @@
 //! Needs what `tests/nix/up.sh` makes: `nix-build` on PATH and `X2NIX_TOOLCHAIN`. Without them each
 //! test says so and passes, unless `X2NIX_REQUIRE_NIX` is set.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -81,7 +83,7 @@ fn hostile_strings_reach_the_build_unchanged() {
     assert_eq!(meta["identifiers"]["purl"], HOSTILE[5]);
     assert_eq!(meta["mainProgram"], HOSTILE[7]);
     assert_eq!(meta["license"][0]["spdxId"], "ISC");
-    assert_eq!(meta["license"][1], json!({ "fullName": HOSTILE[1] }));
+    assert_eq!(meta["license"][1], json!({ "fullName": HOSTILE[1], "free": true }));
 }
 
 #[test]
@@ -234,13 +236,182 @@ fn the_example_builds_and_runs() {
     // Tests need `assay`; the build itself does not.
     project.build("checks.hello");
     let needs = |attribute: &str| {
-        let inputs =
-            format!("nix-store -q --references \"$(nix-instantiate expression.nix {attribute})\"");
         project.eval(&format!("x.{attribute}.postHook")).as_str().unwrap().contains("-assay-")
-            && !inputs.is_empty()
     };
     assert!(needs("checks.hello") && !needs("hello"));
     assert!(project.eval("x.devShells.default.shellHook").as_str().unwrap().contains("-assay-"));
     assert_eq!(project.eval("builtins.attrNames x.roots"), json!(["hello"]));
     assert_eq!(project.eval("builtins.attrNames x.checks"), json!(["hello"]));
+}
+
+/// A unit that does nothing.
+fn empty(name: &str, depends: &[&str]) -> Value {
+    let depends: Vec<Value> = depends.iter().map(|unit| json!({ "unit": unit })).collect();
+    json!({ "name": name, "version": "1", "recipe": { "kind": "build" }, "depends": depends })
+}
+
+/// A step that records a variable.
+fn show(variable: &str) -> Value {
+    let script = format!("printf '%s' \"${variable}\" > \"$0\"");
+    json!({ "phase": "install", "words": [["sh"], ["-c"], [script], [{ "out": "shown" }]] })
+}
+
+#[test]
+fn nearer_units_and_the_unit_itself_come_first() {
+    let change = |operation: &str, value: Value| json!({ "variable": "V", "operation": operation, "value": value });
+    let mut far = empty("far", &[]);
+    far["exports"] = json!([
+        change("set", json!(["lost"])),
+        change("set", json!(["base"])),
+        change("prepend", json!([{ "out": "far" }])),
+        change("append", json!(["behind-far"])),
+    ]);
+    let mut near = empty("near", &["far"]);
+    near["exports"] = json!([
+        change("prepend", json!(["near"])),
+        change("prepend", json!(["nearer"])),
+        change("append", json!(["behind near", { "unit": { "unit": "far", "path": "x" } }])),
+    ]);
+    let mut top = empty("top", &["near", "far"]);
+    top["recipe"]["environment"] = json!([change("prepend", json!(["own"]))]);
+    top["recipe"]["steps"] = json!([show("V")]);
+    let mut hidden = empty("hidden", &["near"]);
+    hidden["recipe"]["environment"] =
+        json!([change("set", json!([])), change("append", json!(["a"]))]);
+    hidden["recipe"]["steps"] = json!([show("V")]);
+    let mut path = empty("path", &[]);
+    path["recipe"]["environment"] = json!([
+        { "variable": "PATH", "operation": "append", "value": ["/last"] },
+        { "variable": "UNSET", "operation": "append", "value": ["/only"] },
+    ]);
+    path["recipe"]["steps"] = json!([show("UNSET:${PATH##*:}")]);
+    let units = json!({ "far": far, "near": near, "top": top, "hidden": hidden, "path": path });
+    let Some(project) = Project::of(&units, &json!({})) else { return };
+
+    let shown =
+        |attribute: &str| fs::read_to_string(project.build(attribute).join("shown")).unwrap();
+    let far = project.build("far").display().to_string();
+    assert_eq!(
+        shown("top"),
+        format!("own:nearer:near:{far}/far:base:behind-far:behind near{far}/x")
+    );
+    assert_eq!(shown("hidden"), "a");
+    assert_eq!(shown("path"), "/only:/last");
+}
+
+#[test]
+fn platforms_names_and_overrides() {
+    let mut units = json!({
+        "a@1": empty("a", &["b@1"]),
+        "b@1": empty("b", &[]),
+        "b@2": empty("b", &[]),
+        "packages@1": empty("packages", &[]),
+        "gmp@1": { "name": "gmp", "version": "6", "recipe": { "kind": "provided", "attribute": "ocamlPackages.ocaml" } },
+        "none@1": { "name": "none", "version": "6", "recipe": { "kind": "provided" } },
+        "conf@1": { "name": "conf", "version": "1", "recipe": { "kind": "build", "system": [
+            { "attribute": "pkg-config", "role": "build" }, { "attribute": "gmp" },
+        ] } },
+        "user@1": empty("user", &["conf@1", "gmp@1"]),
+    });
+    units["a@1"]["recipe"]["steps"] = json!([show("V")]);
+    units["b@1"]["exports"] =
+        json!([{ "variable": "V", "operation": "set", "value": [{ "out": "" }] }]);
+    let mut lock = lock(&units, &json!({}));
+    let mut other = units["a@1"].clone();
+    other["version"] = json!("2");
+    lock["units"]["a@1/x86_64-linux"] = other;
+    lock["platforms"]["x86_64-linux"]["roots"] = json!([{ "need": "a", "by": ["a@1"] }]);
+    let Some(project) = Project::new() else { return };
+    project.lock(&lock);
+
+    assert_eq!(project.eval("x.a.version"), "2");
+    assert_eq!(project.eval("x.gmp.name"), "ocaml-5.3.0");
+    assert_eq!(
+        project.eval("map (p: p.name) (x.user.nativeBuildInputs ++ x.user.buildInputs)"),
+        json!(["pkg-config-1.8.1", "ocaml-5.3.0", "gmp-6.3.0", "ocaml-5.3.0"])
+    );
+    assert_eq!(project.eval("x.a.x2nix"), json!({ "unit": "a@1", "packages": ["a@1"] }));
+    assert_eq!(
+        project.eval("[ x.units.\"b@2\".x2nix.unit x.\"b@2\".x2nix.unit ]"),
+        json!(["b@2", "b@2"])
+    );
+    assert_eq!(project.eval("x.packages.packages.x2nix.unit"), "packages@1");
+    project.build("none");
+
+    // What is overridden is what others see; and again, on top.
+    project.write(
+        "overrides.nix",
+        "final: prev: { \"b@1\" = prev.\"b@1\".overrideAttrs { version = \"9\"; }; }",
+    );
+    assert_eq!(project.eval("x.b.name"), "b-9");
+    let seen = fs::read_to_string(project.build("a").join("shown")).unwrap();
+    assert!(seen.ends_with("-b-9"), "{seen}");
+    let again = "(x.overrideScope (final: prev: { a = prev.a.overrideAttrs (old: { version = \"3\"; }); }))";
+    assert_eq!(
+        project.eval(&format!("[ {again}.a.name {again}.roots.a.name {again}.b.name ]")),
+        json!(["a-3", "a-3", "b-9"])
+    );
+    assert_eq!(project.eval("builtins.attrNames x.roots"), json!(["a"]));
+}
+
+#[test]
+fn refusals_name_what_is_wrong() {
+    let mut units = json!({
+        "lost@1": { "name": "lost", "version": "1", "recipe": { "kind": "provided", "attribute": "no.such" } },
+        "variable@1": empty("variable", &[]),
+        "outside@1": empty("outside", &[]),
+        "remote@1": empty("remote", &[]),
+        "unhashed@1": empty("unhashed", &[]),
+    });
+    units["variable@1"]["recipe"]["environment"] =
+        json!([{ "variable": "A=1; touch pwned", "operation": "set", "value": ["x"] }]);
+    for name in ["outside", "remote", "unhashed"] {
+        units[format!("{name}@1")]["recipe"]["sources"] = json!([{ "artifact": name }]);
+    }
+    let artifacts = json!({
+        "outside": { "kind": "local", "path": "a/../../b" },
+        "remote": { "kind": "input", "input": 2, "path": "x" },
+        "unhashed": { "kind": "fetch", "urls": ["https://x2nix.invalid/a"], "name": "a", "hashes": [] },
+    });
+    let mut lock = lock(&units, &artifacts);
+    lock["inputs"].as_array_mut().unwrap().push(
+        json!({ "kind": "repository", "location": "https://x2nix.invalid/repo", "hash": "sha256-" }),
+    );
+    let Some(project) = Project::new() else { return };
+    project.lock(&lock);
+    project.write("newer.json", "{\"version\": 2}");
+
+    for (expression, message) in [
+        ("x.lost.outPath", "the unit lost@1 needs pkgs.no.such, which is not there"),
+        ("x.variable.postHook", "`A=1; touch pwned` cannot be the name of an environment variable"),
+        ("x.outside.outPath", "the source a/../../b lies outside of its input"),
+        ("x.remote.outPath", "a source lies in https://x2nix.invalid/repo, which is no folder"),
+        ("x.unhashed.outPath", "the artifact unhashed has no checksum"),
+        (
+            "(import ./x2nix.nix { inherit pkgs; system = \"riscv64-linux\"; }).lost",
+            "x2nix.lock.json has no answer for riscv64-linux, only for x86_64-linux; run `x2nix resolve --platform riscv64-linux`",
+        ),
+        (
+            "(import ./x2nix.nix { inherit pkgs; lockFile = ./newer.json; }).lost",
+            "newer.json has format 2, this file reads format 1",
+        ),
+    ] {
+        let said = project.refusal(expression);
+        assert!(said.contains(message), "{expression}: {said}");
+    }
+}
+
+#[test]
+fn a_pure_flake_evaluates() {
+    let Some(project) = Project::of(&json!({ "a@1": empty("a", &[]) }), &json!({})) else { return };
+    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/nix");
+    project.run(&format!("cp -R '{stand_in}/pkgs.nix' '{stand_in}/stand-in' ."));
+    project.write(
+        "flake.nix",
+        "{ outputs = _: { x = import ./x2nix.nix { pkgs = import ./pkgs.nix { system = \"x86_64-linux\"; }; }; }; }",
+    );
+    let name = project.run(
+        "nix --option allow-import-from-derivation false eval --pure-eval --json path:.#x.a.drvPath",
+    );
+    assert!(name.ends_with("-a-1.drv\""), "{name}");
 }

@@ -93,11 +93,14 @@ impl Project {
         let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/nix/pkgs.nix");
         let packages = nix_string(packages.canonicalize().unwrap().to_str().unwrap());
         let toolchain = nix_string(&env::var("X2NIX_TOOLCHAIN").unwrap());
+        // The stand-in's, or that of nixpkgs.
+        let lib = env::var("X2NIX_NIXPKGS_LIB")
+            .map_or_else(|_| String::new(), |lib| format!("lib = import {};", nix_string(&lib)));
         let mut command = Command::new(program);
         command
             .current_dir(self.folder.path())
             .args([file, "--option", "allow-import-from-derivation", "false", "--arg", "pkgs"])
-            .arg(format!("import {packages} {{ toolchain = {toolchain}; }}"));
+            .arg(format!("import {packages} {{ toolchain = {toolchain}; {lib} }}"));
         command
     }
 }

@@ -220,8 +220,7 @@ impl Folder {
     }
 
     fn unreadable(&self, path: &str, error: &io::Error) -> Box<Diagnostic> {
-        let whole = Path::new(&self.label).join(path);
-        unreadable(&whole.display().to_string(), error)
+        unreadable(&join(&self.label, path), error)
     }
 }
 

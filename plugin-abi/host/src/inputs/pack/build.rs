@@ -15,12 +15,16 @@ const IN_MEMORY: usize = 64 << 20;
 /// How many messages of one code are kept; a hostile archive could have millions.
 const NOTES: usize = 10;
 
+/// How many links are kept: each takes time to follow, and no honest archive has so many.
+const LINKS: usize = 50_000;
+
 /// Collects the entries of an archive in its order.
 pub(in crate::inputs) struct Builder {
     records: Vec<Record>,
     names: String,
     contents: SpooledTempFile,
     written: u64,
+    links: usize,
     notes: Notes,
     file_limit: u64,
     names_limit: u64,
@@ -42,6 +46,7 @@ impl Builder {
             names: String::new(),
             contents: SpooledTempFile::new(IN_MEMORY),
             written: 0,
+            links: 0,
             notes: Notes::default(),
             file_limit,
             // Places of names are 32 bits wide.
@@ -70,6 +75,11 @@ impl Builder {
 
     /// A link; the target is seen from the folder that the link lies in.
     pub(in crate::inputs) fn link(&mut self, path: &str, target: &str) -> Result<(), Full> {
+        self.links += 1;
+        if self.links > LINKS {
+            self.note("input::lost-link", path, "the archive has too many links");
+            return Ok(());
+        }
         let start = self.names.len() as u64;
         self.names.push_str(target);
         self.add(path, Kind::Link, start, u32::try_from(target.len()).unwrap_or(u32::MAX), 0)
