@@ -5,6 +5,7 @@ pub(crate) mod emit;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod shell;
+pub(crate) mod sweep;
 pub(crate) mod tree;
 pub(crate) mod why;
 

@@ -21,6 +21,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(check())
         .subcommand(tree())
         .subcommand(why())
+        .subcommand(sweep(ecosystems))
         .subcommand(schema())
         .subcommand(
             Command::new("completions")
@@ -39,37 +40,13 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
 fn resolve(ecosystems: &[Ecosystem]) -> Command {
     let command = Command::new("resolve")
         .about("Choose versions, write the lock file and the Nix file")
-        .arg(
-            Arg::new("ecosystem")
-                .long("ecosystem")
-                .value_name("NAME")
-                .required(true)
-                .help("Whose packages these are")
-                .value_parser(PossibleValuesParser::new(
-                    ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.clone()),
-                )),
-        )
+        .arg(ecosystem(ecosystems))
         .arg(folder().help("The project [default: . unless --root is given]"))
         .arg(
             texts("root", "NAME[=VERSION]")
                 .help("A package by name; a bound may follow: lwt, 'lwt>=5.6', lwt=5.9.1 (repeatable)"),
         )
-        .arg(
-            Arg::new("repo")
-                .long("repo")
-                .value_name("DIR|FILE.tar.gz")
-                .action(ArgAction::Append)
-                .value_parser(value_parser!(PathBuf))
-                .help("A package repository; of several the first that has a version wins (repeatable)"),
-        )
-        .arg(
-            texts("env", "KEY=VALUE")
-                .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
-        )
-        .arg(
-            texts("platform", "SYSTEM").help("Resolve for this platform [default: this machine's] (repeatable)"),
-        )
-        .arg(Arg::new("prefer").long("prefer").value_name("POLICY").help("What a good answer is [default: default]"))
+        .args(request_flags())
         .arg(
             Arg::new("update")
                 .long("update")
@@ -90,6 +67,66 @@ fn resolve(ecosystems: &[Ecosystem]) -> Command {
             "Examples:\n  x2nix resolve --ecosystem opam examples/hello\n  \
              x2nix resolve --ecosystem opam --repo opam-repository.tar.gz --root 'lwt>=5.6' --dry-run",
         );
+    with_plugin_options(command, ecosystems)
+}
+
+fn sweep(ecosystems: &[Ecosystem]) -> Command {
+    let command = Command::new("sweep")
+        .about(
+            "Resolve every package of the repositories, one by one: a health check of a repository",
+        )
+        .arg(ecosystem(ecosystems))
+        .arg(
+            texts("root", "NAME[=VERSION]")
+                .help("A package to resolve beside each of them (repeatable)"),
+        )
+        .args(request_flags())
+        .arg(output(
+            "output",
+            "Write one JSON object a line to this file; packages that it has already are skipped",
+        ))
+        .arg(format())
+        .after_help(
+            "Example:\n  x2nix sweep --ecosystem opam --repo opam-repository.tar.gz \
+             --root ocaml-base-compiler --output sweep.jsonl",
+        );
+    with_plugin_options(command, ecosystems)
+}
+
+fn ecosystem(ecosystems: &[Ecosystem]) -> Arg {
+    Arg::new("ecosystem")
+        .long("ecosystem")
+        .value_name("NAME")
+        .required(true)
+        .help("Whose packages these are")
+        .value_parser(PossibleValuesParser::new(
+            ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.clone()),
+        ))
+}
+
+/// What `resolve` and `sweep` have in common.
+fn request_flags() -> [Arg; 4] {
+    [
+        Arg::new("repo")
+            .long("repo")
+            .value_name("DIR|FILE.tar.gz")
+            .action(ArgAction::Append)
+            .value_parser(value_parser!(PathBuf))
+            .help(
+                "A package repository; of several the first that has a version wins (repeatable)",
+            ),
+        texts("env", "KEY=VALUE")
+            .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
+        texts("platform", "SYSTEM")
+            .help("Resolve for this platform [default: this machine's] (repeatable)"),
+        Arg::new("prefer")
+            .long("prefer")
+            .value_name("POLICY")
+            .help("What a good answer is [default: default]"),
+    ]
+}
+
+fn with_plugin_options(command: Command, ecosystems: &[Ecosystem]) -> Command {
     ecosystems.iter().fold(command, |command, ecosystem| {
         let heading = format!("Options of {}", ecosystem.describe.ecosystem);
         let options = ecosystem.describe.options.iter();

@@ -31,6 +31,7 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "check" => commands::check::run(&ecosystems, matches, format),
         "tree" => commands::tree::run(matches, format),
         "why" => commands::why::run(matches, format),
+        "sweep" => commands::sweep::run(&ecosystems, matches, format),
         "schema" => commands::schema::run(matches),
         "completions" => commands::shell::completions(&ecosystems, matches),
         "man" => commands::shell::man(&ecosystems, matches),

@@ -10,7 +10,7 @@ mod check;
 mod resolve;
 
 pub use check::{Checked, check};
-pub use resolve::{Failure, Request, RequestInput, Resolution, resolve};
+pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
 pub use x2nix_lock as lock;
 pub use x2nix_model as model;
 pub use x2nix_protocol as protocol;

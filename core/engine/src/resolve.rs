@@ -16,7 +16,7 @@ use x2nix_protocol::{
 use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
 
 /// What to resolve.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Request {
     /// What may be read, in order of precedence.
     pub inputs: Vec<RequestInput>,
@@ -152,6 +152,32 @@ pub fn resolve(
     Ok(Resolution { lock, notes })
 }
 
+/// All names that the inputs of a request know, sorted.
+///
+/// # Errors
+///
+/// Where the inputs cannot be read, or the ecosystem is too large to list.
+pub fn names(
+    plugin: &dyn Plugin,
+    host: &Arc<dyn Host>,
+    request: &Request,
+) -> Result<Vec<String>, Box<Diagnostic>> {
+    let platform = request.platforms.first().cloned().unwrap_or_default();
+    Ok(plugin.open(Arc::clone(host), &question(request, &platform))?.session.names()?.names)
+}
+
+/// What a plugin is asked to open.
+fn question(request: &Request, platform: &str) -> OpenRequest {
+    OpenRequest {
+        inputs: request.inputs.iter().map(|input| input.input.clone()).collect(),
+        roots: request.roots.clone(),
+        platform: platform.to_owned(),
+        environment: request.environment.clone(),
+        options: request.options.clone(),
+        provided: request.provided.clone(),
+    }
+}
+
 fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>> {
     if describe.protocol == PROTOCOL_VERSION {
         return Ok(());
@@ -195,15 +221,7 @@ impl Opened {
         request: &Request,
         platform: &str,
     ) -> Result<Self, Box<Diagnostic>> {
-        let question = OpenRequest {
-            inputs: request.inputs.iter().map(|input| input.input.clone()).collect(),
-            roots: request.roots.clone(),
-            platform: platform.to_owned(),
-            environment: request.environment.clone(),
-            options: request.options.clone(),
-            provided: request.provided.clone(),
-        };
-        let mut opened = plugin.open(Arc::clone(host), &question)?;
+        let mut opened = plugin.open(Arc::clone(host), &question(request, platform))?;
         let environment = std::mem::take(&mut opened.answer.environment);
         let manifests = std::mem::take(&mut opened.answer.manifests);
         let (universe, notes) = load(opened.session.as_mut(), opened.answer)

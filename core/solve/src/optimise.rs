@@ -290,7 +290,7 @@ impl Search {
             let mut core: Vec<_> = solver
                 .unsat_core()
                 .iter()
-                .map(batsat::Lit::var)
+                .map(Lit::var)
                 .filter(|var| beliefs.contains_key(var))
                 .collect();
             core.sort_unstable();

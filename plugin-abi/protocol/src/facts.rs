@@ -342,6 +342,13 @@ pub struct FactsAnswer {
     pub notes: Vec<Diagnostic>,
 }
 
+/// All names that the inputs know.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct NamesAnswer {
+    /// The names, sorted.
+    pub names: Vec<String>,
+}
+
 /// Asks which candidates lie in sets; the names of all of them were answered before.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct MembersRequest {

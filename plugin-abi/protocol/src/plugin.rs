@@ -2,7 +2,7 @@
 
 use crate::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host,
-    MembersAnswer, MembersRequest, OpenAnswer, OpenRequest,
+    MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
 };
 use std::sync::Arc;
 
@@ -37,6 +37,12 @@ pub trait Session: Send {
 
     /// Says which candidates are in some sets.
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer>;
+
+    /// Lists every package that the inputs know, sorted; for taking stock, never for solving. A plugin
+    /// whose ecosystem is too large to list says that it does not.
+    fn names(&mut self) -> PluginResult<NamesAnswer> {
+        Err(Box::new(Diagnostic::not_supported("listing all packages of this ecosystem")))
+    }
 
     /// Says how the chosen candidates are built.
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer>;

@@ -2,7 +2,8 @@
 
 use crate::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, OpenAnswer, OpenRequest, ReadAnswer, ReadRequest,
+    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest, ReadAnswer,
+    ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -31,6 +32,7 @@ documents! {
     "facts-answer" => FactsAnswer,
     "members-request" => MembersRequest,
     "members-answer" => MembersAnswer,
+    "names-answer" => NamesAnswer,
     "build-request" => BuildRequest,
     "build-answer" => BuildAnswer,
     "list-request" => ListRequest,

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use x2nix_core::{
-    Failure, Request, Resolution,
+    Failure, Request, RequestInput, Resolution,
     lock::{self, Lock, Optimality},
     protocol::{Diagnostic, InputKind, OptionValue, Role},
 };
@@ -37,20 +37,9 @@ pub(crate) fn run(
     }
     wanted.extend(repositories(matches, &settings, &places.folder)?);
     let opened = open_inputs(&wanted, folder_of(&places.lock))?;
-    let request = Request {
-        inputs: opened.inputs,
-        roots: texts(matches, "root"),
-        platforms: match texts(matches, "platform") {
-            platforms if platforms.is_empty() => vec![this_platform()],
-            platforms => platforms,
-        },
-        environment: environment(matches)?,
-        options: options(ecosystem, matches),
-        provided: settings.provided(),
-        policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
-        previous: previous(matches, &places.lock, name)?,
-        build: !dry_run,
-    };
+    let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
+    request.previous = previous(matches, &places.lock, name)?;
+    request.build = !dry_run;
     let resolved = x2nix_core::resolve(ecosystem.plugin.as_ref(), &opened.host, &request);
     let Resolution { lock, notes } =
         resolved.map_err(|failure| match (failure, matches.get_flag("verbose")) {
@@ -69,6 +58,29 @@ pub(crate) fn run(
         write(&places.nix, &x2nix_nix::emit(&lock_name))?;
     }
     tell(&lock, &notes, &places, dry_run, format)
+}
+
+/// What the flags that `resolve` and `sweep` share ask for.
+pub(super) fn request(
+    ecosystem: &Ecosystem,
+    matches: &ArgMatches,
+    inputs: Vec<RequestInput>,
+    settings: &Settings,
+) -> Result<Request, Stop> {
+    Ok(Request {
+        inputs,
+        roots: texts(matches, "root"),
+        platforms: match texts(matches, "platform") {
+            platforms if platforms.is_empty() => vec![this_platform()],
+            platforms => platforms,
+        },
+        environment: environment(matches)?,
+        options: options(ecosystem, matches),
+        provided: settings.provided(),
+        policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
+        previous: None,
+        build: false,
+    })
 }
 
 /// Where things are read from and written to.
@@ -100,7 +112,7 @@ fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
     matches.get_many::<String>(name).into_iter().flatten().cloned().collect()
 }
 
-fn repositories(
+pub(super) fn repositories(
     matches: &ArgMatches,
     settings: &Settings,
     folder: &Path,

@@ -139,6 +139,18 @@ impl Repositories {
         Ok(places.iter().zip(contents).map(read).collect())
     }
 
+    /// Every name, sorted.
+    pub(super) fn names(&self) -> Vec<String> {
+        let names = self
+            .list
+            .iter()
+            .flat_map(|repository| repository.names.iter().chain(repository.flat.keys()));
+        let mut names: Vec<_> = names.cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
     /// Known names that look like an unknown one, the nearest first.
     pub(super) fn similar(&self, name: &str) -> Vec<String> {
         const SHOWN: usize = 3;

@@ -15,8 +15,8 @@ use std::sync::Arc;
 use x2nix_protocol::Provided;
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Candidate, Diagnostic, FactsAnswer, FactsRequest, Granularity, Host,
-    Input, Manifest, MembersAnswer, MembersRequest, NameId, OpenAnswer, OpenRequest, Origin,
-    PackageFacts, PluginResult, Requirement, Session,
+    Input, Manifest, MembersAnswer, MembersRequest, NameId, NamesAnswer, OpenAnswer, OpenRequest,
+    Origin, PackageFacts, PluginResult, Requirement, Session,
 };
 
 /// One version that was told of.
@@ -181,6 +181,10 @@ impl Session for OpamSession {
             self.numbers.members(set, versions.iter().map(|version| version.version.as_str()))
         };
         Ok(MembersAnswer { sets: request.sets.iter().map(members).collect() })
+    }
+
+    fn names(&mut self) -> PluginResult<NamesAnswer> {
+        Ok(NamesAnswer { names: self.repositories.names() })
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {

@@ -6,7 +6,7 @@
 //!
 //! | bytes       | what                                                                         |
 //! |-------------|------------------------------------------------------------------------------|
-//! | [`HEADER`]  | magic, version, checksum of all up to the contents, the archive's hash, sizes |
+//! | header, 80  | magic, version, checksum of all up to the contents, the archive's hash, sizes |
 //! | 24 × count  | one [`Record`] for each file, link and empty folder, sorted by name           |
 //! | `names`     | the names, one behind the other; then the notes as JSON                       |
 //! | `contents`  | the files, one behind the other, each with its own checksum in the record     |
@@ -154,6 +154,7 @@ struct Record {
 /// Why a link leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
+    Nowhere,
     Outside,
     InCircles,
 }
@@ -254,7 +255,8 @@ impl Index {
         Some(entries.into_iter().map(entry).collect())
     }
 
-    /// Follows all links in a path, part by part as an operating system does.
+    /// Follows all links in a path, part by part as an operating system does. What the path ends at
+    /// need not exist.
     fn follow(&self, path: String) -> Result<String, Lost> {
         if !self.links {
             return Ok(path);
@@ -268,6 +270,8 @@ impl Index {
                 return Err(Lost::InCircles);
             }
             match part {
+                // These stand for folders, so `file/..` leads nowhere.
+                "" | "." | ".." if !self.is_folder(&place) => return Err(Lost::Nowhere),
                 "" | "." => continue,
                 ".." if place.is_empty() => return Err(Lost::Outside),
                 ".." => {
@@ -361,6 +365,7 @@ mod tests {
             b.link("d/out", "../../x").unwrap();
             b.link("absolute", "/etc/passwd").unwrap();
             b.link("dangling", "nothing").unwrap();
+            b.link("file-as-folder", "d/f/../f").unwrap();
             b.link("circle", "round").unwrap();
             b.link("round", "circle").unwrap();
         });
@@ -368,11 +373,11 @@ mod tests {
         for path in ["d/near", "far", "folder/f", "again", "d/up/d/up/folder/near"] {
             assert_eq!(pack.read(path), content, "{path}");
         }
-        for path in ["out", "d/out", "absolute", "dangling", "circle", "round"] {
+        for path in ["out", "d/out", "absolute", "dangling", "file-as-folder", "circle", "round"] {
             assert_eq!(pack.read(path), FileContent::Missing, "{path}");
         }
         assert_eq!(names(&pack, ""), ["again", "d/", "far", "folder/"]);
         assert_eq!(names(&pack, "folder"), ["f", "near", "up/"]);
-        assert_eq!(pack.notes().len(), 6);
+        assert_eq!(pack.notes().len(), 7);
     }
 }

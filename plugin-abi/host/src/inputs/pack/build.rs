@@ -175,7 +175,7 @@ fn lost(index: &Index, record: &Record, notes: &mut Notes) -> bool {
     }
     let reason = match index.follow(index.name(record).to_owned()) {
         Ok(place) if index.exists(&place) => return false,
-        Ok(_) => "points to nothing",
+        Ok(_) | Err(Lost::Nowhere) => "points to nothing",
         Err(Lost::Outside) => "leads out of the archive",
         Err(Lost::InCircles) => "leads in circles",
     };

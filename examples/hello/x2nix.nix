@@ -1,0 +1,344 @@
+# Made by `x2nix emit`; put changes into overrides.nix beside this file.
+#
+# A fixed reader of the lock file: it makes a derivation of each build unit and decides nothing.
+# The lock's strings come from strangers, so each reaches a script only through `quote`.
+{
+  pkgs ? import <nixpkgs> { },
+  lib ? pkgs.lib,
+  system ? pkgs.stdenv.hostPlatform.system,
+  lockFile ? ./. + "/x2nix.lock.json",
+  # `final: prev: { NAME = prev.NAME.overrideAttrs …; }`
+  overrides ? if builtins.pathExists ./overrides.nix then import ./overrides.nix else _: _: { },
+}:
+
+let
+  inherit (builtins) attrNames attrValues catAttrs concatLists elem filter foldl' head isString;
+  inherit (builtins) listToAttrs mapAttrs removeAttrs toFile;
+  inherit (lib) concatMapStrings concatStringsSep hasPrefix mapAttrsToList optional optionalAttrs;
+
+  # --- The lock ---------------------------------------------------------------------------------
+
+  lockName = baseNameOf lockFile;
+  lock =
+    let read = lib.importJSON lockFile; in
+    if read.version or null == 1 then read
+    else throw "x2nix: ${lockName} has format ${builtins.toJSON (read.version or null)}, this file reads format 1; run `x2nix emit` again";
+
+  answer = lock.platforms.${system} or (throw
+    "x2nix: ${lockName} has no answer for ${system}, only for ${concatStringsSep ", " (attrNames lock.platforms)}; run `x2nix resolve --platform ${system}`");
+
+  # Where platforms disagree about an entry, it lies under ID/PLATFORM.
+  entry = table: id:
+    table."${id}/${system}" or table.${id} or (throw "x2nix: ${lockName} lacks ${id}");
+
+  # The packages that a unit builds, and the units, by key.
+  packages = lib.filterAttrs (_: package: package.unit or null != null)
+    (lib.genAttrs answer.packages (entry lock.packages));
+  units = lib.genAttrs (catAttrs "key" (builtins.genericClosure {
+    startSet = mapAttrsToList (_: package: { key = package.unit; }) packages;
+    operator = unit: map (edge: { key = edge.unit; }) ((entry lock.units unit.key).depends or [ ]);
+  })) (entry lock.units);
+
+  # A unit's attribute is its name, or its key if others have the name, or the scope itself.
+  attribute =
+    let
+      having = lib.groupBy (id: units.${id}.name) (attrNames units);
+      taken = [ "callPackage" "newScope" "overrideScope" "packages" ];
+      choose = id: { name, ... }: if having.${name} == [ id ] && !elem name taken then name else id;
+    in
+    mapAttrs choose units;
+
+  # --- The graph --------------------------------------------------------------------------------
+
+  needs = purposes: unit:
+    catAttrs "unit" (filter (edge: elem (edge.purpose or "normal") purposes) (unit.depends or [ ]));
+
+  # Closures are sets, which unite fast. A set is sorted by key, and these keys put a unit before
+  # all that it needs: in the lists below, earlier is nearer.
+  key = id: "${toString (99999999 - depth.${id})} ${id}";
+  depth = mapAttrs
+    (_: unit: foldl' (deepest: id: lib.max deepest (1 + depth.${id})) 0 (needs [ "normal" ] unit))
+    units;
+  reach = foldl' (all: id: all // closure.${id}) { };
+  closure = mapAttrs (id: unit: reach (needs [ "normal" ] unit) // { ${key id} = id; }) units;
+
+  # --- Sources ----------------------------------------------------------------------------------
+
+  safeName = lib.strings.sanitizeDerivationName;
+
+  # The folder of an input; `.` is the lock's own.
+  folder = { location, ... }:
+    if hasPrefix "/" location then /. + location
+    else if !lib.hasInfix "://" location then dirOf lockFile + "/${location}"
+    else throw "x2nix: a source lies in ${location}, which is no folder; resolve with a copy of it (--repo DIR)";
+
+  # A file or folder, without what x2nix, Git, Dune and Nix leave there.
+  tree = top: path:
+    let
+      own = map toString [ lockFile ./overrides.nix __curPos.file ];
+      isLeft = file: type:
+        elem file own || elem (baseNameOf file) [ ".git" "_build" ]
+        || (type == "symlink" && hasPrefix "result" (baseNameOf file));
+    in
+    if hasPrefix "/" path || elem ".." (lib.splitString "/" path) then
+      throw "x2nix: the source ${path} lies outside of its input"
+    else
+      builtins.path {
+        name = if path == "." then "source" else safeName (baseNameOf path);
+        path = top + "/${path}";
+        filter = file: type: !isLeft file type;
+      };
+
+  artifacts = mapAttrs (id: artifact: {
+    fetch = pkgs.fetchurl {
+      inherit (artifact) urls;
+      name = safeName artifact.name;
+      hash = head (artifact.hashes ++ [ (throw "x2nix: the artifact ${id} has no checksum") ]);
+    };
+    local = tree
+      (folder (head (filter (input: input.kind == "project") lock.inputs ++ [ { location = "."; } ])))
+      artifact.path;
+    input = tree (folder (builtins.elemAt lock.inputs artifact.input)) artifact.path;
+  }.${artifact.kind}) (lock.artifacts or { });
+
+  # What unpacking needs beyond the standard environment.
+  unpackers = source:
+    let
+      artifact = lock.artifacts.${source.artifact};
+      ends = suffix: lib.hasSuffix suffix (artifact.name or artifact.path);
+    in
+    optional (ends ".zip") pkgs.buildPackages.unzip ++ optional (ends "zst") pkgs.buildPackages.zstd;
+
+  # --- Shell ------------------------------------------------------------------------------------
+
+  quote = text: "'" + builtins.replaceStrings [ "'" ] [ "'\\''" ] text + "'";
+  below = path: lib.optionalString (path != "") (quote "/${path}");
+  inTop = path: ''"$x2nixTop"'' + below path;
+
+  # A word of the lock as one shell word. `out` is, in shell, the output that it may speak of.
+  word = self: out: parts:
+    let
+      shown = part:
+        if isString part then quote part
+        else if part ? out then out + below part.out
+        else if part ? unit then quote "${self.${attribute.${part.unit.unit}}}" + below part.unit.path
+        else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; }.${part.variable};
+    in
+    if parts == [ ] then "''" else concatMapStrings shown parts;
+
+  # What operations do, by variable: perhaps `set` it, and words to go `before` and `after`.
+  effects = self: out: foldl' (all: { variable, operation, value }:
+    let
+      old = all.${variable} or { };
+      words = [ (word self out value) ];
+    in
+    if builtins.match "[A-Za-z_][A-Za-z0-9_]*" variable == null then
+      throw "x2nix: `${variable}` cannot be the name of an environment variable"
+    else
+      all // {
+        ${variable} = {
+          set = { set = words; };
+          prepend = old // { before = words ++ old.before or [ ]; };
+          append = old // { after = old.after or [ ] ++ words; };
+        }.${operation};
+      }) { };
+
+  # The line for a variable, given all effects on it, the nearest first: a `set` hides what lies
+  # behind it, and what is not set keeps its old value in the middle.
+  assignment = variable: all:
+    let
+      isSet = catAttrs "set" all != [ ];
+      seen = if isSet then lib.take (1 + lib.lists.findFirstIndex (e: e ? set) 0 all) all else all;
+      before = concatLists (catAttrs "before" seen);
+      after = concatLists (lib.reverseList (catAttrs "after" seen));
+      joined = concatStringsSep ":" (filter (w: w != "''") (before ++ concatLists (catAttrs "set" seen) ++ after));
+      value =
+        if isSet then joined
+        else if before == [ ] then "\${${variable}:+\"\$${variable}:\"}${joined}"
+        else "${concatStringsSep ":" before}\${${variable}:+\":\$${variable}\"}${concatMapStrings (w: ":${w}") after}";
+    in
+    "export ${variable}=${value}\n";
+  assignments = all: concatStringsSep "" (attrValues (builtins.zipAttrsWith assignment all));
+
+  helpers = toFile "x2nix.sh" ''
+    x2nixTop=$PWD/source
+
+    # COMMAND ARGUMENT...: shows it and runs it
+    x2nixRun() {
+      printf '+ %s\n' "''${*@Q}"
+      "$@"
+    }
+
+    # FILE PLACE: copies a file or folder. An archive becomes a folder, without its top folder if that
+    # is alone there, unless the place has an archive's name too.
+    x2nixPlace() {
+      local from=$1 to=$x2nixTop''${2:+/$2} unpacked entries
+      case $2 in
+        *.tar | *.tar.* | *.tgz | *.tbz | *.tbz2 | *.txz | *.tzst | *.zip) ;;
+        *)
+          unpacked=$(mktemp -d)
+          if [ -d "$from" ]; then :
+          elif [[ $from == *.zip ]]; then unzip -qq "$from" -d "$unpacked"
+          elif tar -tf "$from" > /dev/null 2>&1; then tar -xf "$from" -C "$unpacked" --no-same-owner
+          fi
+          readarray -d "" entries < <(find "$unpacked" -mindepth 1 -maxdepth 1 -print0)
+          if [ ''${#entries[@]} = 1 ] && [ -d "$entries" ] && [ ! -L "$entries" ]; then from=$entries
+          elif [ ''${#entries[@]} -gt 0 ]; then from=$unpacked
+          fi
+          ;;
+      esac
+      mkdir -p "''${to%/*}"
+      if [ -d "$from" ]; then
+        mkdir -p "$to"
+        cp -R --preserve=mode,timestamps,links "$from/." "$to"
+      else
+        [ -n "$2" ] || to=$to/$(stripHash "$from")
+        cp --preserve=mode,timestamps "$from" "$to"
+      fi
+      chmod -R u+w "$to" ''${unpacked:+"$unpacked"}
+      rm -rf ''${unpacked:+"$unpacked"}
+    }
+  '';
+
+  # --- Derivations ------------------------------------------------------------------------------
+
+  take = set: id: path: lib.attrByPath (lib.splitString "." path)
+    (throw "x2nix: the unit ${id} needs pkgs.${path}, which is not there; name another in x2nix.toml or overrides.nix")
+    set;
+
+  # nixpkgs makes `purl` of the parts itself.
+  purlOf = purl:
+    let parts = builtins.match "pkg:([^/]+)/(.*)" purl; in
+    { inherit purl; }
+    // optionalAttrs (parts != null) { purlParts = { type = head parts; spec = lib.last parts; }; };
+
+  # nixpkgs refuses to build under a licence that does not say that it is free.
+  license = text: (lib.getLicenseFromSpdxIdOr or (_: other: other)) text { fullName = text; free = true; };
+
+  # How units act on what needs them, in the scope `self`.
+  wiring = self:
+    let
+      exports = mapAttrs
+        (id: unit: effects self (quote "${self.${attribute.${id}}}") (unit.exports or [ ])) units;
+      # What a unit brings from the package set, by role; the names tell them apart.
+      brought = mapAttrs (id: { recipe, ... }:
+        let
+          whole = optionalAttrs (recipe.attribute or null != null) { "unit ${id}" = self.${attribute.${id}}; };
+          from = set: isBuild: listToAttrs (map
+            ({ attribute, ... }: { name = "pkgs ${attribute}"; value = take set id attribute; })
+            (filter (need: (need.role or "host" == "build") == isBuild) (recipe.system or [ ])));
+        in
+        { native = whole // from pkgs.buildPackages true; host = whole // from pkgs false; }) units;
+      bring = role: ids: attrValues (foldl' (all: id: all // brought.${id}.${role}) { } ids);
+    in
+    {
+      nativeBuildInputs = bring "native";
+      buildInputs = bring "host";
+      # The shell that applies the exports of units and, last, the effects `own`.
+      script = ids: own: assignments ([ own ] ++ map (id: exports.${id}) ids);
+    };
+
+  build = self: wires: id: unit:
+    let
+      inherit (unit) recipe;
+      sources = recipe.sources or [ ];
+      place = from: source: "x2nixPlace ${from} ${quote (source.to or "")}\n";
+      write = path: content:
+        if isString content then "install -D -m 644 ${toFile "file" content} ${inTop path}\n"
+        else "install -D -m 644 /dev/null ${inTop path}\nbase64 -d ${toFile "file" content.base64} > ${inTop path}\n";
+      run = step: "x2nixRun ${lib.concatMapStringsSep " " (word self ''"$out"'') step.words}\n";
+      phase = name: ''
+        runHook pre${name}
+        ${concatMapStrings run (filter (step: step.phase == lib.toLower name) (recipe.steps or [ ]))}
+        runHook post${name}
+      '';
+      meta = unit.meta or { };
+    in
+    pkgs.stdenv.mkDerivation (final:
+      let near = attrValues (reach (needs ([ "normal" ] ++ optional final.doCheck "test") unit)); in
+      {
+        pname = safeName unit.name;
+        version = safeName unit.version;
+
+        nativeBuildInputs = wires.nativeBuildInputs ([ id ] ++ near) ++ lib.concatMap unpackers sources;
+        buildInputs = wires.buildInputs ([ id ] ++ near);
+        # Runs before all phases, and in nix-shell.
+        postHook = "source ${helpers}\n"
+          + wires.script near (effects self ''"$out"'' (recipe.environment or [ ]));
+
+        # The first source goes by way of `src`, so that overrideAttrs may change it.
+        unpackPhase = ''
+          runHook preUnpack
+          mkdir -p "$x2nixTop"
+          sourceRoot=source
+          ${concatMapStrings (place ''"$src"'') (lib.take 1 sources)}
+          ${concatMapStrings (s: place (quote "${artifacts.${s.artifact}}") s) (lib.drop 1 sources)}
+          runHook postUnpack
+        '';
+        prePatch = concatStringsSep "" (mapAttrsToList write (recipe.files or { }))
+          + concatMapStrings (patch: "patch -p1 -i ${inTop patch}\n") (recipe.patches or [ ]);
+        dontConfigure = true; # a step of its own, where it is wanted
+        buildPhase = phase "Build";
+        doCheck = false;
+        checkPhase = phase "Check";
+        preInstall = ''mkdir -p "$out"'';
+        installPhase = phase "Install";
+        dontStrip = true; # it breaks what is appended to a program: OCaml bytecode, images
+
+        meta = lib.filterAttrs (_: value: !elem value [ null [ ] { } ]) {
+          description = meta.description or null;
+          homepage = meta.homepage or null;
+          mainProgram = meta.main_program or null;
+          identifiers = optionalAttrs (meta ? purl) (purlOf meta.purl);
+          license = map license (meta.licenses or [ ]);
+        };
+        passthru.x2nix = { unit = id; packages = attrNames (lib.filterAttrs (_: p: p.unit == id) packages); };
+      }
+      // optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; });
+
+  make = self: wires: id: unit: {
+    name = attribute.${id};
+    value =
+      if unit.recipe.attribute or null != null then take pkgs id unit.recipe.attribute
+      else build self wires id unit;
+  };
+  scope = lib.makeScope pkgs.newScope (self: lib.mapAttrs' (make self (wiring self)) units);
+
+  # --- The result -------------------------------------------------------------------------------
+
+  result = scope:
+    let
+      roots = filter (id: packages ? ${id}) (lib.concatMap (need: need.by or [ ]) answer.roots);
+      unitOf = id: units.${packages.${id}.unit};
+      # By name; the first of those with the same name.
+      named = ids: listToAttrs (map
+        (id: { inherit (packages.${id}) name; value = scope.${attribute.${packages.${id}.unit}}; }) ids);
+      everything = named (roots ++ attrNames packages);
+      hasChecks = id: lib.any (step: step.phase == "check") ((unitOf id).recipe.steps or [ ]);
+
+      # The shell holds what the project's own roots need for any purpose, but not those roots.
+      isOwn = id: lib.any (source: lock.artifacts.${source.artifact}.kind == "local")
+        ((unitOf id).recipe.sources or [ ]);
+      keys = map (id: packages.${id}.unit);
+      own = filter isOwn roots;
+      others = filter (id: !isOwn id) roots;
+      every = [ "normal" "test" "doc" "dev" ];
+      near = attrValues (removeAttrs
+        (reach (keys others ++ lib.concatMap (id: needs every (unitOf id)) own))
+        (map key (keys own)));
+      wires = wiring scope;
+    in
+    scope // everything // {
+      packages = everything;
+      roots = named roots;
+      units = mapAttrs (_: name: scope.${name}) attribute;
+      checks = mapAttrs (_: root: root.overrideAttrs (_: { doCheck = true; })) (named (filter hasChecks roots));
+      devShells.default = pkgs.mkShell {
+        nativeBuildInputs = wires.nativeBuildInputs (keys own ++ near);
+        buildInputs = wires.buildInputs (keys own ++ near);
+        shellHook = wires.script near { };
+      };
+      overrideScope = change: result (scope.overrideScope change);
+    };
+in
+result (scope.overrideScope overrides)
