@@ -1,13 +1,16 @@
 //! One module per command.
 
 pub(crate) mod check;
+pub(crate) mod diff;
 pub(crate) mod emit;
+pub(crate) mod graph;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod shell;
 pub(crate) mod sweep;
 pub(crate) mod tree;
 pub(crate) mod why;
+pub(crate) mod why_not;
 
 use crate::{
     project::{self, LOCK},

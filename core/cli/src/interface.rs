@@ -21,6 +21,9 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(check())
         .subcommand(tree())
         .subcommand(why())
+        .subcommand(why_not())
+        .subcommand(diff())
+        .subcommand(graph())
         .subcommand(sweep(ecosystems))
         .subcommand(schema())
         .subcommand(
@@ -176,6 +179,12 @@ fn tree() -> Command {
                 .value_parser(value_parser!(usize))
                 .help("Go this deep"),
         )
+        .arg(
+            Arg::new("invert")
+                .long("invert")
+                .value_name("NAME")
+                .help("Show what needs this package instead, up to the request"),
+        )
         .arg(format())
         .after_help("Example:\n  x2nix tree --lock examples/hello/x2nix.lock.json --depth 1")
 }
@@ -188,6 +197,49 @@ fn why() -> Command {
         .arg(platform())
         .arg(format())
         .after_help("Example:\n  x2nix why greet --lock examples/hello/x2nix.lock.json")
+}
+
+fn why_not() -> Command {
+    Command::new("why-not")
+        .about("Tell why newer versions of a package, or the one given, were not chosen")
+        .arg(
+            Arg::new("name")
+                .required(true)
+                .value_name("NAME[=VERSION]")
+                .help("The package, perhaps with a version"),
+        )
+        .arg(lock())
+        .arg(platform())
+        .arg(format())
+        .after_help("Example:\n  x2nix why-not greet=2.0 --lock examples/hello/x2nix.lock.json")
+}
+
+fn diff() -> Command {
+    let file = |name: &'static str, value: &'static str| {
+        Arg::new(name).required(true).value_name(value).value_parser(value_parser!(PathBuf))
+    };
+    Command::new("diff")
+        .about("Print what changed between two lock files: + added, - removed, ~ another version")
+        .arg(file("old", "OLD"))
+        .arg(file("new", "NEW"))
+        .arg(format())
+        .after_help("Example:\n  x2nix diff old.lock.json x2nix.lock.json")
+}
+
+fn graph() -> Command {
+    Command::new("graph")
+        .about("Print the dependency graph of a lock file; dashed: needed to build, dotted: not a reason to choose")
+        .arg(lock())
+        .arg(platform())
+        .arg(
+            Arg::new("syntax")
+                .long("syntax")
+                .value_name("SYNTAX")
+                .value_parser(PossibleValuesParser::new(["dot", "mermaid"]))
+                .default_value("dot")
+                .help("For Graphviz or for Mermaid"),
+        )
+        .after_help("Example:\n  x2nix graph --lock examples/hello/x2nix.lock.json | dot -Tsvg > graph.svg")
 }
 
 fn schema() -> Command {

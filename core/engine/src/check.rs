@@ -4,7 +4,7 @@ use crate::resolve::{Opened, Request, locked_inputs};
 use std::{collections::BTreeSet, sync::Arc};
 use x2nix_lock::Lock;
 use x2nix_model::CandidateId;
-use x2nix_protocol::{Diagnostic, Host, NameKind, Plugin};
+use x2nix_protocol::{Diagnostic, Host, Plugin};
 use x2nix_solve::verify;
 
 /// What checking a lock against its inputs found.
@@ -52,12 +52,10 @@ fn check_platform(opened: &Opened, lock: &Lock, platform: &str, violations: &mut
     let universe = &opened.universe;
     let Some(answer) = lock.platforms.get(platform) else { return };
     let mut missing: BTreeSet<&str> = answer.packages.iter().map(String::as_str).collect();
-    let mut chosen: Vec<CandidateId> = opened.locked(lock).into_iter().collect();
-    // Another platform's packages are not this one's.
-    chosen.retain(|&id| {
-        let package = universe.name(universe.candidate(id).name).kind == NameKind::Package;
-        !package || missing.remove(universe.candidate_key(id).as_str())
-    });
+    let mut chosen: Vec<CandidateId> = opened.locked(lock, platform).into_iter().collect();
+    for &id in &chosen {
+        missing.remove(universe.candidate_key(id).as_str());
+    }
     chosen.sort_unstable();
     for id in missing {
         let message = format!("{id} is locked for {platform}, but the inputs do not offer it");

@@ -8,9 +8,11 @@
 
 mod check;
 mod resolve;
+mod why_not;
 
 pub use check::{Checked, check};
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
+pub use why_not::{Alternative, WhyNot, why_not};
 pub use x2nix_lock as lock;
 pub use x2nix_model as model;
 pub use x2nix_protocol as protocol;

@@ -99,15 +99,22 @@ pub fn resolve(
     let mut notes = Vec::new();
     let mut manifests = Vec::new();
     let mut solved = Vec::new();
+    // What earlier platforms have: the same versions are preferred on all.
+    let mut elsewhere: FxHashSet<String> = FxHashSet::default();
     for platform in &request.platforms {
         let mut opened = Opened::new(plugin, host, request, platform)?;
         notes.append(&mut opened.notes);
-        let answer = match opened.answer(criteria, request.previous.as_ref(), platform)? {
-            Outcome::Solved(answer) => answer,
-            Outcome::Unsolvable(explanation) => {
-                return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
-            }
-        };
+        let answer =
+            match opened.answer(criteria, request.previous.as_ref(), platform, &elsewhere)? {
+                Outcome::Solved(answer) => answer,
+                Outcome::Unsolvable(explanation) => {
+                    return Err(Failure::Unsolvable {
+                        platform: platform.clone(),
+                        explanation,
+                        notes,
+                    });
+                }
+            };
         let build = if request.build {
             let mut build = opened.build(&answer.chosen)?;
             notes.append(&mut build.notes);
@@ -116,6 +123,7 @@ pub fn resolve(
             None
         };
         manifests = std::mem::take(&mut opened.manifests);
+        elsewhere.extend(answer.chosen.iter().map(|&id| opened.universe.candidate_key(id)));
         solved.push((opened, answer, build));
     }
     // Platforms mostly say the same.
@@ -234,8 +242,9 @@ impl Opened {
         criteria: &[Criterion],
         previous: Option<&Lock>,
         platform: &str,
+        elsewhere: &FxHashSet<String>,
     ) -> Result<Outcome, Failure> {
-        let kept = previous.map(|lock| self.locked(lock)).unwrap_or_default();
+        let mut kept = previous.map(|lock| self.locked(lock, platform)).unwrap_or_default();
         // A lock that still holds as it is stays as it is.
         let mut chosen: Vec<_> = kept.iter().copied().collect();
         chosen.sort_unstable();
@@ -253,13 +262,32 @@ impl Opened {
             });
             return Ok(Outcome::Solved(Answer { chosen, score, optimal }));
         }
+        let decided: FxHashSet<_> =
+            kept.iter().map(|&id| self.universe.candidate(id).name).collect();
+        kept.extend(self.candidates().filter(|&id| {
+            let candidate = self.universe.candidate(id);
+            !decided.contains(&candidate.name)
+                && candidate.reached
+                && !elsewhere.is_empty()
+                && elsewhere.contains(&self.universe.candidate_key(id))
+        }));
         solve(&self.universe, &Preference { criteria, kept }).map_err(Failure::Bug)
     }
 
-    /// The candidates that a lock has chosen and that are still there.
-    pub(crate) fn locked(&self, lock: &Lock) -> FxHashSet<CandidateId> {
-        let keys: FxHashSet<&str> =
-            lock.packages.keys().map(|key| key.split('/').next().unwrap_or(key)).collect();
+    fn candidates(&self) -> impl Iterator<Item = CandidateId> + use<> {
+        (0..).map(CandidateId).take(self.universe.candidates.len())
+    }
+
+    /// The candidates that a lock has chosen for a platform and that are still there; for a platform
+    /// that it does not know, those of all.
+    pub(crate) fn locked(&self, lock: &Lock, platform: &str) -> FxHashSet<CandidateId> {
+        let keys: FxHashSet<&str> = match lock.platforms.get(platform) {
+            Some(answer) => {
+                let ids = answer.packages.iter().filter(|id| lock.package(id, platform).is_some());
+                ids.map(String::as_str).collect()
+            }
+            None => lock.packages.keys().map(|key| key.split('/').next().unwrap_or(key)).collect(),
+        };
         let variables: FxHashSet<(&str, &str)> = lock
             .platforms
             .values()
@@ -267,21 +295,21 @@ impl Opened {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let universe = &self.universe;
-        let ids = (0..).map(CandidateId).take(universe.candidates.len());
-        ids.filter(|&id| {
-            let candidate = universe.candidate(id);
-            let name = universe.name(candidate.name);
-            match name.kind {
-                NameKind::Variable => {
-                    variables.contains(&(name.text.as_str(), candidate.facts.version.as_str()))
+        self.candidates()
+            .filter(|&id| {
+                let candidate = universe.candidate(id);
+                let name = universe.name(candidate.name);
+                match name.kind {
+                    NameKind::Variable => {
+                        variables.contains(&(name.text.as_str(), candidate.facts.version.as_str()))
+                    }
+                    NameKind::Package => {
+                        candidate.reached && keys.contains(universe.candidate_key(id).as_str())
+                    }
+                    NameKind::Virtual => false,
                 }
-                NameKind::Package => {
-                    candidate.reached && keys.contains(universe.candidate_key(id).as_str())
-                }
-                NameKind::Virtual => false,
-            }
-        })
-        .collect()
+            })
+            .collect()
     }
 
     fn build(&mut self, chosen: &[CandidateId]) -> Result<BuildAnswer, Box<Diagnostic>> {

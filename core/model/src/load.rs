@@ -127,7 +127,12 @@ impl Loader {
                     set.text, set.name.0
                 ));
             }
-            universe.sets.push(VersionSet { name: set.name, text: set.text, members: Vec::new() });
+            universe.sets.push(VersionSet {
+                name: set.name,
+                text: set.text,
+                members: Vec::new(),
+                known: false,
+            });
         }
         universe.classes.extend(dictionary.classes);
         self.set_seen.resize(universe.sets.len(), false);
@@ -277,6 +282,7 @@ impl Loader {
             let universe = &mut self.universe;
             let set = &mut universe.sets[id.index()];
             let range = universe.names[set.name.index()].candidates.clone();
+            set.known = true;
             let mut free = 0;
             for (start, length) in members.0 {
                 let end = start.checked_add(length).filter(|&end| end <= range.end - range.start);

@@ -56,8 +56,10 @@ pub struct VersionSet {
     pub name: NameId,
     /// The set in the ecosystem's words; empty for all versions.
     pub text: String,
-    /// Its candidates, the newest first; empty as long as its name is not loaded.
+    /// Its candidates, the newest first.
     pub members: Vec<CandidateId>,
+    /// Whether they are known: not for a set that only unreached candidates mention.
+    pub known: bool,
 }
 
 /// All that is known for one request on one platform.

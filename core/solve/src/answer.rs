@@ -4,7 +4,7 @@ use crate::{
     criteria::{Score, score},
     cycle,
     encode::{Encoding, Verdict},
-    explain::{self, Explanation},
+    explain::{Explanation, explain},
     optimise::optimise,
     prune::prune,
     verify::{Violation, verify},
@@ -69,10 +69,8 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
     for _ in 0..ROUNDS {
         let first = match Encoding::new(universe, preference, &forbidden, &universe.roots).solve() {
             Verdict::Solved(chosen) => prune(universe, &chosen),
-            Verdict::Unsolvable(conflict) => {
-                return Ok(Outcome::Unsolvable(explain::explain(
-                    universe, preference, &conflict, &forbidden,
-                )));
+            Verdict::Unsolvable => {
+                return Ok(Outcome::Unsolvable(explain(universe, &forbidden)));
             }
         };
         let cycles = cycle::cycles(universe, &first);

@@ -31,7 +31,6 @@ use resolvo::{
     Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider,
     Interner, KnownDependencies, NameId as SolverName, Problem, Requirement as Wish, SolvableId,
     Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
-    conflict::ConflictGraph,
 };
 use rustc_hash::FxHashMap;
 use std::{cell::RefCell, fmt::Display};
@@ -42,22 +41,8 @@ use x2nix_protocol::{ClassId, Measure, NameId, Need, Requirement, SetId};
 pub(crate) enum Verdict {
     /// The chosen candidates, in order of number.
     Solved(Vec<CandidateId>),
-    /// Why there are none.
-    Unsolvable(Box<Refusal>),
-}
-
-/// A conflict and the tables to read it with.
-pub(crate) struct Refusal {
-    /// The conflict.
-    pub(crate) graph: ConflictGraph,
-    /// What stands behind each version set.
-    pub(crate) sets: Vec<SolverSet>,
-    /// The version sets of each union.
-    pub(crate) unions: Vec<Vec<VersionSetId>>,
-    /// The formula that each virtual name stands for; classes and cycles stand for none.
-    pub(crate) formulas: FxHashMap<u32, Need>,
-    /// The class that each virtual name stands for.
-    pub(crate) classes: FxHashMap<u32, ClassId>,
+    /// There are none; [`crate::explain`] finds out why.
+    Unsolvable,
 }
 
 /// A version set of resolvo.
@@ -195,24 +180,7 @@ impl<'u> Encoding<'u> {
                 chosen.sort_unstable();
                 Verdict::Solved(chosen)
             }
-            Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-                let graph = conflict.graph(&solver);
-                let encoding = solver.provider();
-                let tables = encoding.tables.take();
-                let classes =
-                    encoding.class_members.iter().map(|(member, virtual_)| (virtual_.0, member.0));
-                Verdict::Unsolvable(Box::new(Refusal {
-                    graph,
-                    sets: tables.sets,
-                    unions: tables.unions,
-                    formulas: tables
-                        .formulas
-                        .into_iter()
-                        .map(|(need, name)| (name, need))
-                        .collect(),
-                    classes: classes.collect(),
-                }))
-            }
+            Err(UnsolvableOrCancelled::Unsolvable(_)) => Verdict::Unsolvable,
             Err(UnsolvableOrCancelled::Cancelled(_)) => unreachable!("this provider never cancels"),
         }
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! universe -> encode -> resolvo -> decode -> optimise -> prune -> forbid cycles -> VERIFY -> answer
 //!                          |
-//!                          +-> conflict -> explain
+//!                          +-> no answer: explain
 //! ```
 //!
 //! The solver is never trusted: [`verify`] reads the universe, not the encoding, and an answer that
@@ -16,11 +16,14 @@ mod criteria;
 mod cycle;
 mod encode;
 mod explain;
+mod formula;
 mod optimise;
 mod prune;
 mod verify;
+mod why_not;
 
 pub use answer::{Answer, Outcome, Preference, SolveError, solve};
 pub use criteria::{Score, score};
-pub use explain::{Explanation, Reason, Suggestion};
+pub use explain::{Explanation, Fact, Part, Reason, ReasonKind, Suggestion};
 pub use verify::{Violation, verify};
+pub use why_not::{Obstacle, why_not};

@@ -2,7 +2,7 @@
 //!
 //! resolvo finds an answer by deciding greedily; the criteria are sums over all packages, and a sum
 //! is often better when one package gives way. So the answer is sought again as a *lexicographic
-//! MaxSAT* problem, independently of resolvo: [`formula`] writes the universe as clauses, each
+//! MaxSAT* problem, independently of resolvo: [`crate::formula`] writes the universe as clauses, each
 //! criterion becomes literals that cost something, and the criteria are minimised one after another
 //! by the core-guided algorithm OLL (Andres et al., "Unsatisfiability-based optimization in clasp",
 //! 2012; Morgado et al., "Core-guided MaxSAT with soft cardinality constraints", 2014).
@@ -30,12 +30,10 @@
 //! every machine. Where the bound is reached, the best model so far is the answer, and is not called
 //! optimal.
 
-mod formula;
 mod totalizer;
 
-use crate::{Preference, criteria};
+use crate::{Preference, criteria, formula::Formula};
 use batsat::{Callbacks, Lit, Solver, SolverInterface, SolverOpts, Var, clause, lbool};
-use formula::Formula;
 use rustc_hash::FxHashMap;
 use totalizer::Totalizer;
 use x2nix_model::{CandidateId, Universe};
@@ -160,7 +158,7 @@ struct Search {
 }
 
 impl Search {
-    fn new(formula: Formula) -> Self {
+    fn new(formula: Formula<'_>) -> Self {
         let options = SolverOpts::default();
         let mut solver = Solver::new(options, Bound::default());
         for _ in 0..formula.variables {

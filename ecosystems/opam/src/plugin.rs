@@ -44,6 +44,13 @@ impl Plugin for OpamPlugin {
             options: vec![
                 flag("with-test", "Include what the tests of the requested packages need"),
                 flag("with-doc", "Include what the documentation of the requested packages needs"),
+                flag("with-dev-setup", "Include what the developers of the requested packages need"),
+                flag("use-opam-locked", "Read NAME.opam.locked in place of NAME.opam where it is there"),
+                OptionSpec {
+                    name: "switch-export".into(),
+                    help: "Ask for the packages in this file of the project, made by `opam switch export`".into(),
+                    value: OptionValue::Texts,
+                },
             ],
             policies: policies(),
         }
@@ -55,22 +62,28 @@ impl Plugin for OpamPlugin {
     }
 }
 
-/// What a good answer is. `default` is opam's own order (`OpamCudf`'s criteria for installing), with
-/// the number of packages last.
+/// What a good answer is.
+///
+/// `opam`, the default, is opam's own order of criteria for installing (`OpamSolverConfig`), with the
+/// number of packages last. `0install` looks at the requested packages first and at no marks, as
+/// opam-0install does.
 fn policies() -> BTreeMap<String, Vec<Criterion>> {
-    let criterion = |measure, over| Criterion { measure, over };
-    let ranked = |measure| {
-        vec![
-            criterion(Measure::Avoided, Scope::Requested),
-            criterion(Measure::Avoided, Scope::All),
-            criterion(measure, Scope::Requested),
-            criterion(measure, Scope::All),
-            criterion(Measure::Count, Scope::All),
-        ]
+    use Measure::{Avoided, Count, Lag, Lead};
+    use Scope::{All, Requested};
+    let policy = |name: &str, criteria: &[(Measure, Scope)]| {
+        let criteria = criteria.iter().map(|&(measure, over)| Criterion { measure, over });
+        (name.to_owned(), criteria.collect())
     };
+    let opam = [(Avoided, Requested), (Avoided, All), (Lag, Requested), (Lag, All), (Count, All)];
     BTreeMap::from([
-        ("default".into(), ranked(Measure::Lag)),
-        ("newest".into(), ranked(Measure::Lag)),
-        ("oldest".into(), ranked(Measure::Lead)),
+        policy("default", &opam),
+        policy("opam", &opam),
+        policy("0install", &[(Lag, Requested), (Lag, All), (Count, All)]),
+        policy("newest", &[(Avoided, All), (Lag, All), (Count, All)]),
+        policy(
+            "oldest",
+            &[(Avoided, Requested), (Avoided, All), (Lead, Requested), (Lead, All), (Count, All)],
+        ),
+        policy("minimal", &[(Avoided, All), (Count, All), (Lag, Requested), (Lag, All)]),
     ])
 }

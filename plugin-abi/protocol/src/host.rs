@@ -81,15 +81,16 @@ pub enum FileContent {
     Unreadable(String),
 }
 
-/// Bytes. As JSON, text where they are UTF-8 and `{"base64": …}` where not.
+/// Bytes. As JSON, text where they are UTF-8 without U+0000 (which Nix does not read in JSON), and
+/// `{"base64": …}` where not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Blob(pub Vec<u8>);
 
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
-            Ok(text) => serializer.serialize_str(text),
-            Err(_) => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
+            Ok(text) if !text.contains('\0') => serializer.serialize_str(text),
+            _ => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
         }
     }
 }

@@ -83,7 +83,10 @@ impl Place {
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_x2nix"));
         command.args(words.split_whitespace()).current_dir(self.0.path());
-        command.env_clear().env("XDG_CACHE_HOME", self.path(".cache")).env("HOME", self.path(".home"));
+        command
+            .env_clear()
+            .env("XDG_CACHE_HOME", self.path(".cache"))
+            .env("HOME", self.path(".home"));
         command
     }
 
@@ -110,7 +113,7 @@ fn opam_path(package: &str) -> String {
 }
 
 fn opam(text: &str) -> String {
-    if text.contains("opam-version") {
+    if text.starts_with("opam-version:") {
         return text.to_owned();
     }
     format!("opam-version: \"2.0\"\n{text}\n")

@@ -9,11 +9,11 @@ use crate::{
 };
 use clap::ArgMatches;
 use serde_json::json;
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Request,
     lock::{Lock, check_claims},
-    protocol::{Diagnostic, Origin},
+    protocol::{Diagnostic, Host, Origin},
 };
 
 /// Runs the command.
@@ -33,17 +33,8 @@ pub(crate) fn run(
     let inputs_checked = missing.is_empty();
     if inputs_checked {
         let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
-        let opened = open_inputs(&wanted, folder)?;
-        let request = Request {
-            inputs: opened.inputs,
-            roots: lock.request.roots.clone(),
-            platforms: lock.platforms.keys().cloned().collect(),
-            environment: lock.request.environment.clone(),
-            options: lock.request.options.clone(),
-            provided: lock.request.provided.clone(),
-            ..Request::default()
-        };
-        let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &opened.host, &request, &lock)?;
+        let (host, request) = reopen(&lock, &path)?;
+        let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
         found.extend(checked.stale);
         found.extend(checked.violations);
     }
@@ -51,6 +42,22 @@ pub(crate) fn run(
         return Err(Stop::Failed(found));
     }
     tell(&lock, missing.first().map(|path| path.as_path()), format)
+}
+
+/// What a lock was made from, opened again, and the request that it answers.
+pub(super) fn reopen(lock: &Lock, path: &Path) -> Result<(Arc<dyn Host>, Request), Stop> {
+    let folder = folder_of(path);
+    let opened = open_inputs(&locked_paths(&lock.inputs, folder), folder)?;
+    let request = Request {
+        inputs: opened.inputs,
+        roots: lock.request.roots.clone(),
+        platforms: lock.platforms.keys().cloned().collect(),
+        environment: lock.request.environment.clone(),
+        options: lock.request.options.clone(),
+        provided: lock.request.provided.clone(),
+        ..Request::default()
+    };
+    Ok((opened.host, request))
 }
 
 fn tell(lock: &Lock, missing: Option<&Path>, format: Format) -> Result<(), Stop> {

@@ -211,7 +211,10 @@ fn listing(lock: &Lock) -> String {
         if lock.platforms.len() > 1 {
             text.push_str(&format!("# {platform}\n"));
         }
-        for package in answer.packages.iter().filter_map(|id| lock.package(id, platform)) {
+        let packages = answer.packages.iter().filter_map(|id| lock.package(id, platform));
+        let mut packages: Vec<_> = packages.collect();
+        packages.sort_by_key(|package| &package.name);
+        for package in packages {
             text.push_str(&format!("{} {}\n", package.name, package.version));
         }
     }
@@ -239,6 +242,9 @@ fn document(lock: &Lock, notes: &[Diagnostic]) -> Value {
             "marks": package.marks, "file": package.file, "unit": package.unit,
         }))
     };
+    // By name: the ids sort otherwise, as `@` comes after `-`.
+    let mut packages: Vec<_> = on.iter().filter_map(package).collect();
+    packages.sort_by(|a, b| a["name"].as_str().cmp(&b["name"].as_str()));
     let first = lock.platforms.values().next();
     let optimal = lock.platforms.values().all(|answer| answer.optimality == Optimality::Optimal);
     json!({
@@ -246,7 +252,7 @@ fn document(lock: &Lock, notes: &[Diagnostic]) -> Value {
         "optimality": if optimal { Optimality::Optimal } else { Optimality::BestFound },
         "criteria": first.map(|answer| &answer.criteria),
         "environment": first.map(|answer| &answer.environment),
-        "packages": on.iter().filter_map(package).collect::<Vec<_>>(),
+        "packages": packages,
         "notes": notes,
     })
 }

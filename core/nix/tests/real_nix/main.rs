@@ -189,9 +189,9 @@ fn the_example_builds_and_runs() {
             "meta": { "main_program": name },
         })
     };
-    let provided = |name: &str, attribute: &str| {
+    let provided = |name: &str, version: &str, attribute: &str| {
         json!({
-            "name": name, "version": "1",
+            "name": name, "version": version,
             "recipe": { "kind": "provided", "attribute": attribute },
         })
     };
@@ -203,12 +203,12 @@ fn the_example_builds_and_runs() {
         json!({ "unit": "assay@1.0", "purpose": "test" }),
     ]);
     let units = json!({
-        "ocaml-system@5.3.0": provided("ocaml-system", "ocaml"),
+        "ocaml-system@5.3.0": provided("ocaml-system", "5.3.0", "ocaml"),
         "ocaml@5.3.0": {
             "name": "ocaml", "version": "5.3.0", "recipe": { "kind": "build" },
             "depends": [{ "unit": "ocaml-system@5.3.0" }],
         },
-        "dune@3.17.2": provided("dune", "dune_3"),
+        "dune@3.17.2": provided("dune", "3.17.2", "dune_3"),
         "greet@1.0": package("greet", "greet", tools()),
         "shout@1.0": package("shout", "shout", tools()),
         "assay@1.0": package("assay", "assay", tools()),
@@ -239,7 +239,20 @@ fn the_example_builds_and_runs() {
         project.eval(&format!("x.{attribute}.postHook")).as_str().unwrap().contains("-assay-")
     };
     assert!(needs("checks.hello") && !needs("hello"));
-    assert!(project.eval("x.devShells.default.shellHook").as_str().unwrap().contains("-assay-"));
+
+    // The shell holds all that the project needs, for tests too, but not the project.
+    let shell = project.build_expression(
+        r#"pkgs.runCommand "in-shell" { inherit (x.devShells.default) nativeBuildInputs buildInputs; } ''
+          ${x.devShells.default.shellHook}
+          { echo "$OCAMLPATH"; command -v dune ocamlopt; } > $out
+        ''"#,
+    );
+    let shell = fs::read_to_string(shell).unwrap();
+    for part in ["-assay-1.0/lib", "-greet-1.0/lib", "-shout-1.0/lib", "/bin/dune", "/bin/ocamlopt"]
+    {
+        assert!(shell.contains(part), "{part}: {shell}");
+    }
+    assert!(!shell.contains("-hello-"), "{shell}");
     assert_eq!(project.eval("builtins.attrNames x.roots"), json!(["hello"]));
     assert_eq!(project.eval("builtins.attrNames x.checks"), json!(["hello"]));
 }
@@ -306,7 +319,7 @@ fn platforms_names_and_overrides() {
         "b@1": empty("b", &[]),
         "b@2": empty("b", &[]),
         "packages@1": empty("packages", &[]),
-        "gmp@1": { "name": "gmp", "version": "6", "recipe": { "kind": "provided", "attribute": "ocamlPackages.ocaml" } },
+        "gmp@1": { "name": "gmp", "version": "5.3.0", "recipe": { "kind": "provided", "attribute": "ocamlPackages.ocaml" } },
         "none@1": { "name": "none", "version": "6", "recipe": { "kind": "provided" } },
         "conf@1": { "name": "conf", "version": "1", "recipe": { "kind": "build", "system": [
             { "attribute": "pkg-config", "role": "build" }, { "attribute": "gmp" },
@@ -358,6 +371,7 @@ fn platforms_names_and_overrides() {
 fn refusals_name_what_is_wrong() {
     let mut units = json!({
         "lost@1": { "name": "lost", "version": "1", "recipe": { "kind": "provided", "attribute": "no.such" } },
+        "older@1": { "name": "older", "version": "1", "recipe": { "kind": "provided", "attribute": "dune_3" } },
         "variable@1": empty("variable", &[]),
         "outside@1": empty("outside", &[]),
         "remote@1": empty("remote", &[]),
@@ -383,6 +397,10 @@ fn refusals_name_what_is_wrong() {
 
     for (expression, message) in [
         ("x.lost.outPath", "the unit lost@1 needs pkgs.no.such, which is not there"),
+        (
+            "x.older.outPath",
+            "pkgs.dune_3 is version 3.17.2, but x2nix.lock.json was resolved for 1",
+        ),
         ("x.variable.postHook", "`A=1; touch pwned` cannot be the name of an environment variable"),
         ("x.outside.outPath", "the source a/../../b lies outside of its input"),
         ("x.remote.outPath", "a source lies in https://x2nix.invalid/repo, which is no folder"),
@@ -414,4 +432,26 @@ fn a_pure_flake_evaluates() {
         "nix --option allow-import-from-derivation false eval --pure-eval --json path:.#x.a.drvPath",
     );
     assert!(name.ends_with("-a-1.drv\""), "{name}");
+}
+
+#[test]
+fn the_shell_leaves_out_the_projects_own_roots() {
+    let mut units = json!({
+        "app@dev": empty("app", &["core@dev"]),
+        "core@dev": empty("core", &["far@1"]),
+        "far@1": empty("far", &[]),
+    });
+    for (id, unit) in units.as_object_mut().unwrap() {
+        unit["exports"] =
+            json!([{ "variable": "V", "operation": "prepend", "value": [{ "out": "" }] }]);
+        if id.ends_with("dev") {
+            unit["recipe"]["sources"] = json!([{ "artifact": "." }]);
+        }
+    }
+    let artifacts = json!({ ".": { "kind": "local", "path": "." } });
+    let Some(project) = Project::of(&units, &artifacts) else { return };
+    let shell = project.eval("x.devShells.default.shellHook");
+    let shell = shell.as_str().unwrap();
+    assert!(shell.contains("-far-1'"), "{shell}");
+    assert!(!shell.contains("-core-") && !shell.contains("-app-"), "{shell}");
 }

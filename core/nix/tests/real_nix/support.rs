@@ -7,7 +7,7 @@ use std::{env, fs};
 use tempfile::TempDir;
 use x2nix_nix::escape::nix_string;
 
-/// A project folder with what x2nix writes into it.
+/// A project folder, where x2nix's own files lie once there is a lock.
 pub(crate) struct Project {
     folder: TempDir,
 }
@@ -29,9 +29,7 @@ impl Project {
             }
             return None;
         }
-        let project = Self { folder: tempfile::tempdir().unwrap() };
-        project.write("x2nix.nix", &x2nix_nix::emit("x2nix.lock.json"));
-        Some(project)
+        Some(Self { folder: tempfile::tempdir().unwrap() })
     }
 
     /// A project with a lock of these units.
@@ -41,10 +39,12 @@ impl Project {
         Some(project)
     }
 
-    /// Writes the lock, by way of its types, so that the reader is held to what they write.
+    /// Writes the lock and its reader. The lock goes by way of its types, so that the reader is held
+    /// to what they write.
     pub(crate) fn lock(&self, lock: &Value) {
         let lock: x2nix_lock::Lock = serde_json::from_value(lock.clone()).unwrap();
         self.write("x2nix.lock.json", &serde_json::to_string_pretty(&lock).unwrap());
+        self.write("x2nix.nix", &x2nix_nix::emit("x2nix.lock.json"));
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -80,13 +80,21 @@ impl Project {
         message(&output)
     }
 
+    /// Builds an expression over the result, `x`, and `pkgs`, and gives its output.
+    pub(crate) fn build_expression(&self, expression: &str) -> PathBuf {
+        done(self.over("nix-build", expression).arg("--no-out-link")).into()
+    }
+
     fn evaluation(&self, expression: &str) -> Command {
-        let function =
-            format!("{{ pkgs }}: let x = import ./x2nix.nix {{ inherit pkgs; }}; in {expression}");
-        self.write("expression.nix", &function);
-        let mut command = self.nix("nix-instantiate", "expression.nix");
+        let mut command = self.over("nix-instantiate", expression);
         command.args(["--eval", "--strict", "--json"]);
         command
+    }
+
+    fn over(&self, program: &str, expression: &str) -> Command {
+        let head = "{ pkgs }: let x = import ./x2nix.nix { inherit pkgs; }; in";
+        self.write("expression.nix", &format!("{head} {expression}"));
+        self.nix(program, "expression.nix")
     }
 
     fn nix(&self, program: &str, file: &str) -> Command {

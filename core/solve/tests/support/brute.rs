@@ -2,21 +2,22 @@
 //! no code with the model, the encoding or the verifier.
 
 use super::small::{Formula, Small, Version};
+use x2nix_protocol::{Criterion, Granularity, Measure, Scope};
 
 /// Chosen versions: for each name, bits by position.
-pub type Choice = Vec<u8>;
+pub(crate) type Choice = Vec<u8>;
 
 /// Every choice that granularity allows.
-pub fn choices(small: &Small) -> Vec<Choice> {
+pub(crate) fn choices(small: &Small) -> Vec<Choice> {
     let mut all = vec![Choice::new()];
     for name in &small.names {
         let allowed = (0..1_u8 << name.versions.len()).filter(|&bits| {
             let mut taken = Vec::new();
             name.versions.iter().enumerate().all(|(position, version)| {
                 let bucket = match name.granularity {
-                    x2nix_protocol::Granularity::One => 0,
-                    x2nix_protocol::Granularity::Bucket => usize::from(version.bucket),
-                    x2nix_protocol::Granularity::Any => position,
+                    Granularity::One => 0,
+                    Granularity::Bucket => usize::from(version.bucket),
+                    Granularity::Any => position,
                 };
                 let chosen = bits >> position & 1 == 1;
                 let free = !chosen || !taken.contains(&bucket);
@@ -57,7 +58,7 @@ fn holds(formula: &Formula, choice: &Choice) -> bool {
 }
 
 /// Whether everything that is chosen, and the request, has what it needs and nothing that it bars.
-pub fn holds_together(small: &Small, choice: &Choice) -> bool {
+pub(crate) fn holds_together(small: &Small, choice: &Choice) -> bool {
     let mut class_of = [None; 8];
     small.roots.iter().all(|root| holds(root, choice))
         && chosen(small, choice).all(|(name, _, version)| {
@@ -65,10 +66,8 @@ pub fn holds_together(small: &Small, choice: &Choice) -> bool {
                 .conflicts
                 .iter()
                 .any(|set| set.name != name && choice[set.name] & set.bits != 0);
-            let classed = version
-                .classes
-                .iter()
-                .all(|&class| *class_of[class].get_or_insert(name) == name);
+            let classed =
+                version.classes.iter().all(|&class| *class_of[class].get_or_insert(name) == name);
             !version.excluded
                 && !barred
                 && classed
@@ -99,7 +98,8 @@ fn acyclic(small: &Small, choice: &Choice) -> bool {
     loop {
         let ready = chosen(small, &left).find(|(_, _, version)| {
             let mut waits = vec![0; left.len()];
-            version.requires.iter().for_each(|need| mentions(need, &left, true, &mut waits));
+            let needs = version.requires.iter().chain(&version.optional);
+            needs.for_each(|need| mentions(need, &left, true, &mut waits));
             waits.iter().all(|&bits| bits == 0)
         });
         match ready {
@@ -110,7 +110,7 @@ fn acyclic(small: &Small, choice: &Choice) -> bool {
 }
 
 /// Whether a chain of mentions leads from the request to everything that is chosen.
-pub fn wanted(small: &Small, choice: &Choice) -> bool {
+pub(crate) fn wanted(small: &Small, choice: &Choice) -> bool {
     let mut reached = vec![0; choice.len()];
     small.roots.iter().for_each(|root| mentions(root, choice, false, &mut reached));
     loop {
@@ -123,4 +123,55 @@ pub fn wanted(small: &Small, choice: &Choice) -> bool {
         }
         reached = more;
     }
+}
+
+/// Notes the names in a formula.
+fn names(formula: &Formula, into: &mut [bool]) {
+    match formula {
+        Formula::Leaf { set, .. } => into[set.name] = true,
+        Formula::All(parts) | Formula::Any(parts) => {
+            parts.iter().for_each(|part| names(part, into));
+        }
+    }
+}
+
+/// How much a choice costs, criterion by criterion; before all, how many of `kept` it gives up for
+/// another version in their place.
+pub(crate) fn costs(
+    small: &Small,
+    kept: &Choice,
+    criteria: &[Criterion],
+    choice: &Choice,
+) -> Vec<u64> {
+    let mut requested = vec![false; choice.len()];
+    small.roots.iter().for_each(|root| names(root, &mut requested));
+    let place = |name: usize, position: usize| match small.names[name].granularity {
+        Granularity::One => 0,
+        Granularity::Bucket => usize::from(small.names[name].versions[position].bucket),
+        Granularity::Any => position,
+    };
+    let given_up = chosen(small, choice).filter(|&(name, position, _)| {
+        let mut rivals = chosen(small, kept)
+            .filter(|&(other, at, _)| other == name && place(name, at) == place(name, position));
+        kept[name] >> position & 1 == 0 && rivals.next().is_some()
+    });
+    let mut costs = vec![given_up.count() as u64];
+    for criterion in criteria {
+        let counted = chosen(small, choice)
+            .filter(|&(name, ..)| criterion.over == Scope::All || requested[name]);
+        let cost = counted.map(|(name, position, version)| {
+            let versions = &small.names[name].versions;
+            let fine = |versions: &[Version]| {
+                versions.iter().filter(|version| !version.excluded && !version.avoid).count() as u64
+            };
+            match criterion.measure {
+                Measure::Avoided => u64::from(version.avoid),
+                Measure::Lag => fine(&versions[..position]),
+                Measure::Lead => fine(&versions[position + 1..]),
+                Measure::Count => 1,
+            }
+        });
+        costs.push(cost.sum());
+    }
+    costs
 }

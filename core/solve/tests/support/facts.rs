@@ -10,7 +10,7 @@ use x2nix_protocol::{
 };
 
 /// Loads a small universe whose names are announced in the given order.
-pub fn universe(small: &Small, order: &[usize]) -> Universe {
+pub(crate) fn universe(small: &Small, order: &[usize]) -> Universe {
     let mut teller = Teller { small, order, sets: Vec::new(), set_ids: HashMap::new() };
     let names = order.iter().map(|&name| NameEntry {
         text: Small::name_text(name),
@@ -27,7 +27,12 @@ pub fn universe(small: &Small, order: &[usize]) -> Universe {
 }
 
 /// The candidate at a position of a name, if the universe was told of it.
-pub fn candidate(universe: &Universe, order: &[usize], name: usize, position: usize) -> CandidateId {
+pub(crate) fn candidate(
+    universe: &Universe,
+    order: &[usize],
+    name: usize,
+    position: usize,
+) -> CandidateId {
     let id = order.iter().position(|&other| other == name).expect("every name is in the order");
     let range = &universe.names[id].candidates;
     CandidateId(range.start + u32::try_from(position).expect("few"))

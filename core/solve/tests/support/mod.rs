@@ -1,5 +1,5 @@
 //! Small universes: how they are made up, and how the loader is told of them.
 
-pub mod brute;
-pub mod facts;
-pub mod small;
+pub(crate) mod brute;
+pub(crate) mod facts;
+pub(crate) mod small;

@@ -17,6 +17,7 @@ pub(super) struct Environment {
     pub(super) globals: BTreeMap<String, String>,
     with_test: bool,
     with_doc: bool,
+    with_dev_setup: bool,
 }
 
 /// Whose opam file is read.
@@ -54,7 +55,12 @@ impl Environment {
             }
         }
         let given = |option: &str| request.options.contains_key(option);
-        Ok(Self { globals, with_test: given("with-test"), with_doc: given("with-doc") })
+        Ok(Self {
+            globals,
+            with_test: given("with-test"),
+            with_doc: given("with-doc"),
+            with_dev_setup: given("with-dev-setup"),
+        })
     }
 
     /// A global variable, as `available` sees it.
@@ -84,7 +90,7 @@ impl Environment {
             "build" | "post" => Some(Value::Bool(true)),
             "with-test" => Some(Value::Bool(owner.requested && self.with_test)),
             "with-doc" => Some(Value::Bool(owner.requested && self.with_doc)),
-            "with-dev-setup" => Some(Value::Bool(false)),
+            "with-dev-setup" => Some(Value::Bool(owner.requested && self.with_dev_setup)),
             "dev" => Some(Value::Bool(owner.local)),
             _ => self.global(variable),
         }

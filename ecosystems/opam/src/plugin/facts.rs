@@ -5,7 +5,7 @@ use super::{
     environment::{Environment, Owner},
 };
 use crate::{
-    filter::{PackageAtom, Scope, Value, Variable, filter_conflicts, filter_depends},
+    filter::{Filter, PackageAtom, Scope, Value, Variable, filter_conflicts, filter_depends},
     formula::Formula,
     package::OpamFile,
     syntax,
@@ -25,10 +25,9 @@ pub(super) fn candidate(
         candidate.marks.push(Mark::Avoid);
     }
     // What the package set of Nix provides is there, whatever the file thinks of the platform.
-    let available =
-        provided || file.available()?.eval(&|variable| environment.global(variable), false);
-    if !available {
-        candidate.excluded = Some("its `available` filter is false in this environment".into());
+    let available = file.available()?;
+    if !provided && !available.eval(&|variable| environment.global(variable), false) {
+        candidate.excluded = Some(format!("`available: {}` is false here", brief(&available)));
         candidate.line = file.position("available").map(|position| position.line);
         return Ok(candidate);
     }
@@ -109,5 +108,15 @@ fn leaf(numbers: &mut Numbers, atom: &PackageAtom) -> Need {
         Need::Leaf(Leaf { set, role, post: atom.post, features: Vec::new() })
     } else {
         Need::Set(set)
+    }
+}
+
+/// A filter as text, cut where it would fill the screen.
+fn brief(filter: &Filter) -> String {
+    const LONGEST: usize = 100;
+    let text = filter.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
     }
 }

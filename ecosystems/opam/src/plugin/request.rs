@@ -5,7 +5,7 @@ use crate::{
     formula::Formula,
     package::{
         OpamFile,
-        name::{check_name, check_version},
+        name::{check_name, check_version, split_package},
     },
     syntax::{self, RelOp},
 };
@@ -33,6 +33,9 @@ pub(super) struct Local {
 /// The version of a package of a project whose opam file states none (opam's word for a pin of
 /// something that no repository knows).
 const LOCAL_VERSION: &str = "dev";
+
+/// What `opam lock` and opam-monorepo append to the name of an opam file.
+const LOCKED: &str = ".locked";
 
 /// Reads `NAME`, `NAME=VERSION`, `NAME.VERSION` or `NAME` with another relational operator.
 pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
@@ -67,17 +70,22 @@ pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
 }
 
 /// The packages of all projects among the inputs: `*.opam`, `opam`, `opam/*.opam` and `opam/opam`
-/// (the places of `OpamPinned.files_in_source`).
-pub(super) fn locals(host: &dyn Host, inputs: &[Input]) -> PluginResult<Vec<Local>> {
+/// (the places of `OpamPinned.files_in_source`). Where `locked` is set, `NAME.opam.locked` stands in
+/// for `NAME.opam`.
+pub(super) fn locals(host: &dyn Host, inputs: &[Input], locked: bool) -> PluginResult<Vec<Local>> {
     let mut found: Vec<Local> = Vec::new();
     for (index, input) in (0..).zip(inputs).filter(|(_, input)| input.kind == InputKind::Project) {
         let folders = vec![String::new(), "opam".into()];
         let listings = host.list(&ListRequest { tree: input.tree, folders })?.listings;
         let mut paths = Vec::new();
         for (folder, listing) in ["", "opam/"].into_iter().zip(listings) {
-            for entry in listing.unwrap_or_default() {
+            let entries = listing.unwrap_or_default();
+            for entry in &entries {
                 if !entry.folder && (entry.name == "opam" || entry.name.ends_with(".opam")) {
-                    paths.push(format!("{folder}{}", entry.name));
+                    let twin = format!("{}{LOCKED}", entry.name);
+                    let stands_in = locked && entries.iter().any(|entry| entry.name == twin);
+                    let name = if stands_in { &twin } else { &entry.name };
+                    paths.push(format!("{folder}{name}"));
                 }
             }
         }
@@ -101,6 +109,43 @@ pub(super) fn locals(host: &dyn Host, inputs: &[Input]) -> PluginResult<Vec<Loca
     Ok(found)
 }
 
+/// The packages of a switch that `opam switch export` wrote to a file of a project: each installed
+/// package at its version.
+pub(super) fn exported(host: &dyn Host, inputs: &[Input], path: &str) -> PluginResult<Vec<Root>> {
+    let refuse = |message: String, line| {
+        Box::new(
+            Diagnostic::error("opam::switch-export", message)
+                .at(Origin::new(path, line))
+                .help("name a file of the project that `opam switch export FILE` wrote"),
+        )
+    };
+    let project = inputs.iter().find(|input| input.kind == InputKind::Project);
+    let tree = project
+        .ok_or_else(|| refuse("there is no project folder to read it from".into(), None))?
+        .tree;
+    let content = host.read(&ReadRequest { tree, paths: vec![path.into()] })?.files.pop();
+    let bytes = readable(path, content.unwrap_or(FileContent::Missing))?;
+    let items = syntax::parse(&bytes.0).map_err(|error| syntax_error(&error, path))?;
+    let field = items.iter().find_map(|item| match &item.body {
+        syntax::Body::Field(value) if item.name == "installed" => Some(value),
+        _ => None,
+    });
+    let Some(syntax::ValueKind::List(entries)) = field.map(|value| &value.kind) else {
+        return Err(refuse("it has no list `installed`".into(), None));
+    };
+    let root = |entry: &syntax::Value<'_>| {
+        let line = Some(entry.position.line);
+        let syntax::ValueKind::String(text) = &entry.kind else {
+            return Err(refuse("an entry of `installed` is no string".into(), line));
+        };
+        let (name, version) = split_package(text)
+            .ok_or_else(|| refuse(format!("{text:?} is not of the form NAME.VERSION"), line))?;
+        let constraint = Formula::Atom(Bound { op: RelOp::Eq, version: version.into() });
+        Ok(Root { name: name.into(), constraint, origin: Origin::new(path, line) })
+    };
+    entries.iter().map(root).collect()
+}
+
 fn local(index: u32, input: &Input, path: String, content: FileContent) -> PluginResult<Local> {
     let bytes = readable(&path, content)?;
     let file = OpamFile::parse(&bytes.0).map_err(|error| syntax_error(&error, &path))?;
@@ -114,6 +159,7 @@ fn local(index: u32, input: &Input, path: String, content: FileContent) -> Plugi
     let stem = path
         .rsplit('/')
         .next()
+        .map(|file| file.strip_suffix(LOCKED).unwrap_or(file))
         .and_then(|file| file.strip_suffix(".opam"))
         .filter(|stem| !stem.is_empty());
     let folder = input.label.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

@@ -10,13 +10,11 @@ use super::{
 };
 use crate::package::OpamFile;
 use rustc_hash::{FxHashMap, FxHashSet};
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use x2nix_protocol::Provided;
+use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Candidate, Diagnostic, FactsAnswer, FactsRequest, Granularity, Host,
-    Input, Manifest, MembersAnswer, MembersRequest, NameId, NamesAnswer, OpenAnswer, OpenRequest,
-    Origin, PackageFacts, PluginResult, Requirement, Session,
+    Input, InputKind, Manifest, MembersAnswer, MembersRequest, NameId, NamesAnswer, OpenAnswer,
+    OpenRequest, Origin, PackageFacts, PluginResult, Provided, Requirement, Session,
 };
 
 /// One version that was told of.
@@ -46,9 +44,13 @@ impl OpamSession {
         request: &OpenRequest,
     ) -> PluginResult<(Self, OpenAnswer)> {
         let environment = Environment::new(request)?;
-        let locals = request::locals(host.as_ref(), &request.inputs)?;
-        let roots: Vec<Root> =
+        let locked = request.options.contains_key("use-opam-locked");
+        let locals = request::locals(host.as_ref(), &request.inputs, locked)?;
+        let mut roots: Vec<Root> =
             request.roots.iter().map(|text| request::parse_root(text)).collect::<Result<_, _>>()?;
+        for path in request.options.get("switch-export").into_iter().flatten() {
+            roots.extend(request::exported(host.as_ref(), &request.inputs, path)?);
+        }
         if locals.is_empty() && roots.is_empty() {
             return Err(Box::new(
                 Diagnostic::error(
@@ -86,6 +88,13 @@ impl OpamSession {
             requirements.push(requirement);
             let tree = self.inputs[local.input as usize].tree;
             manifests.push(Manifest { tree, path: local.path.clone() });
+        }
+        let exports = roots.iter().map(|root| &root.origin).filter(|origin| origin.line.is_some());
+        let project = self.inputs.iter().find(|input| input.kind == InputKind::Project);
+        for origin in exports {
+            manifests.extend(
+                project.map(|input| Manifest { tree: input.tree, path: origin.file.clone() }),
+            );
         }
         for root in roots {
             let set = self.numbers.set(&root.name, &root.constraint);
@@ -152,13 +161,13 @@ impl Session for OpamSession {
             let mut kept = Vec::new();
             for version in versions {
                 let content = version.place.as_ref().and_then(|_| contents.next());
-                match self.candidate(name, &version, content)? {
-                    Ok(candidate) => {
-                        candidates.push(candidate);
-                        kept.push(version);
-                    }
-                    Err(note) => answer.notes.push(note),
-                }
+                let candidate = self.candidate(name, &version, content)?;
+                candidates.push(candidate.unwrap_or_else(|note| {
+                    let candidate = broken(&version, &note);
+                    answer.notes.push(note);
+                    candidate
+                }));
+                kept.push(version);
             }
             let similar =
                 if candidates.is_empty() { self.repositories.similar(name) } else { Vec::new() };
@@ -230,5 +239,17 @@ impl OpamSession {
                 Ok(Err(Diagnostic { severity, help: Some(help), ..*error }))
             }
         }
+    }
+}
+
+/// A version whose opam file is broken: it is there, but cannot be chosen.
+fn broken(version: &Version, note: &Diagnostic) -> Candidate {
+    let place = version.place.as_ref();
+    Candidate {
+        version: version.version.clone(),
+        excluded: Some(format!("its opam file is broken: {}", note.message)),
+        file: place.map(Place::file),
+        line: note.origin.as_ref().and_then(|origin| origin.line),
+        ..Candidate::default()
     }
 }

@@ -1,38 +1,23 @@
-//! Archives as trees: found by their magic bytes, kept as packs.
+//! Archives as trees, kept as packs.
 //!
-//! The archive is named by the hash of its bytes, and that name is looked for in the cache. If its
+//! An archive is named by the hash of its content, and that name is looked for in the cache. If its
 //! pack is not there, or not whole, the archive is unpacked, and the pack is saved for the next
 //! time. Saving is a favour: where it fails, all still works. The file appears under its name only
 //! when it is complete, so processes that race for it each find nothing, or a whole pack.
 
 use super::{
-    Limits, OpenOptions, Pack, pack::Identity, path, path::Hidden, read_archive, sri, unreadable,
+    Limits, OpenOptions, Opener, Pack, cache::Cache, pack::Identity, path, path::Hidden, sri,
+    unpack, unreadable,
 };
 use sha2::{Digest as _, Sha256};
 use std::{
-    fmt::Write as _,
-    fs::{self, File},
+    fmt,
+    fs::File,
     io::{self, Read, Seek as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 use x2nix_protocol::{Diagnostic, Entry, FileContent, Origin, PluginResult};
-
-const GZIP: &[u8] = &[0x1f, 0x8b];
-
-/// What else archives begin with, to say what was given.
-const OTHERS: [(&[u8], &str); 7] = [
-    (b"\xfd7zXZ\0", "an xz archive"),
-    (b"\x28\xb5\x2f\xfd", "a zstd archive"),
-    (b"BZh", "a bzip2 archive"),
-    (b"PK\x03\x04", "a zip archive"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
-    (b"LZIP", "an lzip archive"),
-    (b"ustar", "a tar archive without compression"),
-];
-
-/// Where a tar has its magic bytes.
-const USTAR: usize = 257;
 
 #[derive(Debug)]
 pub(super) struct Archive {
@@ -44,34 +29,91 @@ pub(super) struct Archive {
     hidden: Hidden,
 }
 
-/// What it takes to unpack the archive again.
+/// Where the bytes of an archive come from.
+pub(super) trait Bytes: fmt::Debug + Send + Sync {
+    /// The archive from its beginning.
+    fn open(&self) -> PluginResult<File>;
+}
+
+/// What an archive is named by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Naming {
+    /// Its own bytes.
+    Bytes,
+    /// The tree that is in it; see [`digest`](super::digest).
+    Tree,
+}
+
+/// What it takes to unpack the archive, and to do it again.
 #[derive(Debug)]
-struct Source {
-    path: PathBuf,
+pub(super) struct Source {
+    bytes: Box<dyn Bytes>,
     label: String,
-    cache: Option<PathBuf>,
+    naming: Naming,
+    cache: Option<Cache>,
     limits: Limits,
 }
 
+/// An archive that was found.
+pub(super) struct Found {
+    pub(super) source: Source,
+    pub(super) pack: Pack,
+    pub(super) digest: [u8; 32],
+    /// Where it is, as a lock is to say it; empty for a file.
+    pub(super) location: String,
+    /// What the user should know of finding it.
+    pub(super) notes: Vec<Diagnostic>,
+}
+
+impl Found {
+    pub(super) fn at(self, location: &str) -> Self {
+        Self { location: location.to_owned(), ..self }
+    }
+
+    pub(super) fn sri(&self) -> String {
+        sri(&self.digest)
+    }
+}
+
+/// An archive in a file.
+#[derive(Debug)]
+struct InFile {
+    path: PathBuf,
+    label: String,
+}
+
+impl Bytes for InFile {
+    fn open(&self) -> PluginResult<File> {
+        File::open(&self.path).map_err(|error| unreadable(&self.label, &error))
+    }
+}
+
+/// Opens a file.
+pub(super) fn open_file(opener: &Opener, path: &Path, label: &str) -> PluginResult<Found> {
+    let bytes = InFile { path: path.to_owned(), label: label.to_owned() };
+    let mut file = bytes.open()?;
+    let source = Source::new(Box::new(bytes), label, Naming::Bytes, opener);
+    if opener.cache.is_none() {
+        return source.unpack(file);
+    }
+    let mut hashing = Hashing { bytes: &mut file, hasher: Sha256::new() };
+    let hashed = io::copy(&mut hashing, &mut io::sink());
+    let digest = hashing.hasher.finalize().into();
+    hashed.and_then(|_| file.rewind()).map_err(|error| unreadable(label, &error))?;
+    match source.pack(digest) {
+        Some(pack) => Ok(source.found(pack, digest)),
+        None => source.unpack(file),
+    }
+}
+
 impl Archive {
-    pub(super) fn open(
-        path: &Path,
-        label: &str,
-        hidden: Hidden,
-        options: &OpenOptions,
-        cache: Option<&Path>,
-        limits: &Limits,
-    ) -> PluginResult<Self> {
-        let source = Source {
-            path: path.to_owned(),
-            label: label.to_owned(),
-            cache: cache.map(Path::to_owned),
-            limits: *limits,
-        };
-        let (pack, digest) = source.open()?;
-        let top = pack.only_folder().filter(|top| !options.markers.contains(top));
-        let pack = Mutex::new(Arc::new(pack));
-        Ok(Self { source, digest, pack, top: top.unwrap_or_default(), hidden })
+    pub(super) fn new(found: Found, hidden: Hidden, options: &OpenOptions) -> Self {
+        let Found { source, pack, digest, .. } = found;
+        let top = pack.only_folder();
+        // A tree that git made has its top at the top.
+        let top = top.filter(|_| source.naming == Naming::Bytes);
+        let top = top.filter(|top| !options.markers.contains(top)).unwrap_or_default();
+        Self { source, digest, pack: Mutex::new(Arc::new(pack)), top, hidden }
     }
 
     pub(super) fn sri(&self) -> String {
@@ -132,8 +174,8 @@ impl Archive {
     fn renewed(&self, damaged: &Arc<Pack>) -> PluginResult<Arc<Pack>> {
         let mut current = self.pack.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current, damaged) {
-            let file = self.source.file()?;
-            let (pack, digest) = self.source.unpack(file)?;
+            let file = self.source.bytes.open()?;
+            let (pack, digest) = self.source.read(file)?;
             if digest != self.digest {
                 let message = "the archive changed while it was in use";
                 return Err(Diagnostic::error("input::changed", message).into());
@@ -145,100 +187,69 @@ impl Archive {
 }
 
 impl Source {
-    /// The pack of the archive, from the cache if it is there.
-    fn open(&self) -> PluginResult<(Pack, [u8; 32])> {
-        let mut file = self.file()?;
-        self.check_kind(&mut file)?;
-        if let Some(cache) = &self.cache {
-            let mut hashing = Hashing { file, hasher: Sha256::new() };
-            io::copy(&mut hashing, &mut io::sink()).map_err(|error| self.unreadable(&error))?;
-            let identity = self.identity(hashing.hasher.finalize().into());
-            if let Some(pack) = Pack::load(&place_in(cache, &identity), &identity) {
-                return Ok((pack, identity.archive));
-            }
-            file = hashing.file;
-            file.rewind().map_err(|error| self.unreadable(&error))?;
-        }
-        self.unpack(file)
+    pub(super) fn new(
+        bytes: Box<dyn Bytes>,
+        label: &str,
+        naming: Naming,
+        opener: &Opener,
+    ) -> Self {
+        let (cache, limits) = (opener.cache.clone(), opener.limits);
+        Self { bytes, label: label.to_owned(), naming, cache, limits }
+    }
+
+    /// The archive of that name, if the cache has it.
+    pub(super) fn cached(&self, digest: [u8; 32]) -> Option<Cached> {
+        todo!()
     }
 
     /// Unpacks the archive, and saves the pack.
-    ///
-    /// The hash is that of the very bytes that were unpacked, even if the file changed since it was
-    /// hashed for the first time: a pack must never stand under a name that is not its own.
-    fn unpack(&self, file: File) -> PluginResult<(Pack, [u8; 32])> {
-        let mut hashing = Hashing { file, hasher: Sha256::new() };
-        let named = |error: Box<Diagnostic>| error.at(Origin::new(&self.label, None));
-        let pack = read_archive(&mut hashing, &self.limits).map_err(named)?;
-        let identity = self.identity(hashing.hasher.finalize().into());
-        if let Some(cache) = &self.cache {
-            let _ = save(&pack, &identity, &place_in(cache, &identity)); // a favour, see above
-        }
-        Ok((pack, identity.archive))
+    pub(super) fn unpack(self, file: File) -> PluginResult<Found> {
+        let (pack, digest) = self.read(file)?;
+        Ok(self.found(pack, digest))
     }
 
-    fn file(&self) -> PluginResult<File> {
-        File::open(&self.path).map_err(|error| self.unreadable(&error))
+    fn found(self, pack: Pack, digest: [u8; 32]) -> Found {
+        Found { source: self, pack, digest, location: String::new(), notes: Vec::new() }
+    }
+
+    fn pack(&self, digest: [u8; 32]) -> Option<Pack> {
+        self.cache.as_ref()?.pack(&self.identity(digest))
+    }
+
+    /// Reads the archive, and saves the pack.
+    ///
+    /// The name is that of the very bytes that were unpacked, even if the file changed since it was
+    /// hashed for the first time: a pack must never stand under a name that is not its own.
+    fn read(&self, mut file: File) -> PluginResult<(Pack, [u8; 32])> {
+        let named = |error: Box<Diagnostic>| error.at(Origin::new(&self.label, None));
+        let (pack, digest) = match self.naming {
+            Naming::Tree => unpack::read_and_name(&mut file, &self.limits).map_err(named)?,
+            Naming::Bytes => {
+                let mut hashing = Hashing { bytes: &mut file, hasher: Sha256::new() };
+                let pack = unpack::read_archive(&mut hashing, &self.limits).map_err(named)?;
+                (pack, hashing.hasher.finalize().into())
+            }
+        };
+        if let Some(cache) = &self.cache {
+            let _ = cache.save(&pack, &self.identity(digest)); // a favour, see above
+        }
+        Ok((pack, digest))
     }
 
     fn identity(&self, archive: [u8; 32]) -> Identity {
         Identity { archive, file_limit: self.limits.file }
     }
-
-    /// Refuses what is no archive that can be read, and says what it is.
-    fn check_kind(&self, file: &mut File) -> PluginResult<()> {
-        let mut start = Vec::new();
-        let read = file.take(USTAR as u64 + 8).read_to_end(&mut start);
-        read.and_then(|_| file.rewind()).map_err(|error| self.unreadable(&error))?;
-        if start.starts_with(GZIP) {
-            return Ok(());
-        }
-        let begins = |magic: &[u8]| {
-            start.starts_with(magic) || start.get(USTAR..).is_some_and(|tar| tar.starts_with(magic))
-        };
-        let kind = match OTHERS.iter().find(|(magic, _)| begins(magic)) {
-            Some((_, kind)) => kind,
-            None if start.is_empty() => "empty",
-            None => "not an archive",
-        };
-        let message = format!("cannot read {}: it is {kind}", self.label);
-        Err(Diagnostic::error("input::unsupported-archive", message)
-            .at(Origin::new(&self.label, None))
-            .help("give a folder, or a tar archive compressed with gzip (.tar.gz or .tgz)")
-            .into())
-    }
-
-    fn unreadable(&self, error: &io::Error) -> Box<Diagnostic> {
-        unreadable(&self.label, error)
-    }
-}
-
-fn place_in(cache: &Path, identity: &Identity) -> PathBuf {
-    let mut name = String::new();
-    for byte in identity.archive {
-        let _ = write!(name, "{byte:02x}"); // to a String, which cannot fail
-    }
-    cache.join("packs").join(name + ".pack")
-}
-
-fn save(pack: &Pack, identity: &Identity, place: &Path) -> io::Result<()> {
-    let folder = place.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    pack.save(identity, file.as_file_mut())?;
-    file.persist(place)?;
-    Ok(())
 }
 
 /// Hashes a file while it is read.
-struct Hashing {
-    file: File,
+struct Hashing<'a> {
+    bytes: &'a mut File,
     hasher: Sha256,
 }
 
-impl Read for Hashing {
+impl Read for Hashing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read(buffer)?;
+        let count = self.bytes.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         Ok(count)
     }

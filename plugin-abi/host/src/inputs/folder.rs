@@ -1,25 +1,12 @@
 //! Folders as trees: read when asked, hashed when asked.
 //!
-//! # The hash
-//!
-//! A folder is named by all that a plugin can see of it, and by nothing else: not by times, owners
-//! or the order in which the disk has it. The hash is the SHA-256 of the line `x2nix tree 1` and of
-//! one record for each entry, sorted by the bytes of its path from the top:
-//!
-//! | kind | what follows the kind's letter                            |
-//! |------|-----------------------------------------------------------|
-//! | `d`  | path, NUL: a folder                                       |
-//! | `f`  | path, NUL, SHA-256 of the bytes: a file                   |
-//! | `x`  | the same: a file that somebody may execute                |
-//! | `l`  | path, NUL, SHA-256 of the target's text: a symbolic link  |
-//!
-//! No path has a NUL and a digest has a fixed length, so no two trees give the same records. The
-//! inner digests are made by all processors; the outer one is then over little. A link stands for
-//! its text, and what it leads to is in the hash where it lies: reading refuses links to where the
-//! hash does not reach.
+//! The hash is that of [`digest`](super::digest): the inner digests are made by all processors; the
+//! outer one is then over little. A link stands for its text, and what it leads to is in the hash
+//! where it lies: reading refuses links to where the hash does not reach.
 
 use super::{
     Hashed, LINK_TO_HIDDEN,
+    digest::{self, Record},
     path::{Hidden, is_name, join, shown},
     sri, too_large, unreadable,
 };
@@ -31,8 +18,6 @@ use std::{
     path::{Path, PathBuf},
 };
 use x2nix_protocol::{Blob, Diagnostic, Entry, FileContent, Origin, PluginResult};
-
-const VERSION: &[u8] = b"x2nix tree 1\n";
 
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -155,17 +140,8 @@ impl Folder {
 
     pub(super) fn hash(&self) -> PluginResult<Hashed> {
         let mut walked = self.walk("", &self.root)?;
-        walked.records.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         walked.notes.sort_unstable_by(|a, b| a.origin.cmp(&b.origin));
-        let mut hasher = Sha256::new();
-        hasher.update(VERSION);
-        for record in &walked.records {
-            hasher.update([record.kind]);
-            hasher.update(&record.path);
-            hasher.update([0]);
-            hasher.update(record.digest.as_ref().map_or(&[][..], <[u8; 32]>::as_slice));
-        }
-        Ok(Hashed { sri: sri(&hasher.finalize()), notes: walked.notes })
+        Ok(Hashed { sri: sri(&digest::of(&mut walked.records)), notes: walked.notes })
     }
 
     /// The records of all that lies in a folder.
@@ -211,7 +187,7 @@ impl Folder {
             let target = fs::read_link(&place).map_err(|error| failed(&error))?;
             (b'l', Sha256::digest(target.as_os_str().as_encoded_bytes()).into())
         } else if kind.is_file() {
-            digest(&place).map_err(|error| failed(&error))?
+            digest_of(&place).map_err(|error| failed(&error))?
         } else {
             return Ok(Walked::default());
         };
@@ -230,14 +206,8 @@ struct Walked {
     notes: Vec<Diagnostic>,
 }
 
-struct Record {
-    kind: u8,
-    path: String,
-    digest: Option<[u8; 32]>,
-}
-
 /// The kind and the digest of a file.
-fn digest(place: &Path) -> io::Result<(u8, [u8; 32])> {
+fn digest_of(place: &Path) -> io::Result<(u8, [u8; 32])> {
     let mut file = File::open(place)?;
     let mut hasher = Sha256::new();
     let mut buffer = [0; 16 << 10];
@@ -249,7 +219,7 @@ fn digest(place: &Path) -> io::Result<(u8, [u8; 32])> {
             Err(error) => return Err(error),
         }
     }
-    let kind = if is_executable(&file.metadata()?) { b'x' } else { b'f' };
+    let kind = digest::kind_of(is_executable(&file.metadata()?));
     Ok((kind, hasher.finalize().into()))
 }
 

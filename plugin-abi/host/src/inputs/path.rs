@@ -32,6 +32,11 @@ pub(super) fn join(folder: &str, name: &str) -> String {
     }
 }
 
+/// Whether a path is never part of an input, whatever the caller excludes.
+pub(super) fn is_never_seen(path: &str) -> bool {
+    path.split('/').any(|name| NEVER.contains(&name))
+}
+
 /// What is left out of a tree.
 #[derive(Debug)]
 pub(super) struct Hidden {
@@ -45,7 +50,7 @@ impl Hidden {
 
     /// Whether the path, or a folder that it lies in, is left out.
     pub(super) fn hides(&self, path: &str) -> bool {
-        path.split('/').any(|name| NEVER.contains(&name))
+        is_never_seen(path)
             || self.exclude.iter().any(|hidden| {
                 path.strip_prefix(hidden.as_str())
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -7,10 +7,12 @@
 //! reading of tar archives is mostly about.
 
 use super::{
+    compression::{Format, START},
+    digest,
     pack::{Builder, Full, Pack},
     path,
 };
-use flate2::bufread::MultiGzDecoder;
+use sha2::{Digest as _, Sha256};
 use std::{
     cell::Cell,
     io::{self, BufRead, BufReader, Read},
@@ -45,19 +47,41 @@ impl Default for Limits {
     }
 }
 
-/// Reads a `.tar.gz` archive into memory, or into an unnamed temporary file if it is large.
+/// Reads a tar archive, compressed or not, into memory, or into an unnamed temporary file if it is
+/// large.
 ///
 /// It reads to the end of `bytes`, so whoever counts or hashes them has seen all.
 pub fn read_archive(bytes: impl Read, limits: &Limits) -> PluginResult<Pack> {
+    read(bytes, limits, None)
+}
+
+/// The same, and the hash of the tree in it; see [`digest`].
+pub(super) fn read_and_name(bytes: impl Read, limits: &Limits) -> PluginResult<(Pack, [u8; 32])> {
+    let mut seen = Vec::new();
+    let pack = read(bytes, limits, Some(&mut seen))?;
+    Ok((pack, digest::of(&mut seen)))
+}
+
+fn read(
+    mut bytes: impl Read,
+    limits: &Limits,
+    seen: Option<&mut Vec<digest::Record>>,
+) -> PluginResult<Pack> {
+    let mut start = Vec::with_capacity(START);
+    let peeked = (&mut bytes).take(START as u64).read_to_end(&mut start);
+    peeked.map_err(|error| cannot_unpack(&error))?;
+    let format = Format::of(&start).map_err(unsupported)?;
     let taken = Cell::new(0);
-    let counted = Counted { bytes, taken: &taken };
-    let plain = MultiGzDecoder::new(BufReader::with_capacity(BUFFER, counted));
+    let counted = Counted { bytes: start.chain(bytes), taken: &taken };
+    let plain = format.plain(BufReader::with_capacity(BUFFER, counted));
     let mut tar = Tar {
-        input: BufReader::with_capacity(BUFFER, plain),
+        input: BufReader::with_capacity(BUFFER, plain.map_err(|error| cannot_unpack(&error))?),
         taken: &taken,
         position: 0,
         headers: 0,
         entry: String::new(),
+        has_end: format.has_end(),
+        seen,
         limits,
     };
     let mut builder = Builder::new(limits.file.min(u32::MAX.into()), limits.names);
@@ -75,6 +99,7 @@ struct Head {
     path: Vec<u8>,
     target: Vec<u8>,
     sparse: bool,
+    executable: bool,
 }
 
 struct Tar<'a, R> {
@@ -87,6 +112,10 @@ struct Tar<'a, R> {
     headers: u64,
     /// The path of the current entry, for messages.
     entry: String,
+    /// Whether what the tar is compressed with tells where it ends.
+    has_end: bool,
+    /// What the hash of the tree needs of each entry, where it is wanted.
+    seen: Option<&'a mut Vec<digest::Record>>,
     limits: &'a Limits,
 }
 
@@ -129,7 +158,8 @@ impl<R: BufRead> Tar<'_, R> {
                     });
                     self.entry = path::shown(&String::from_utf8_lossy(&path));
                     let size = true_size.unwrap_or(size);
-                    return Ok(Some(Head { kind, size, path, target, sparse }));
+                    let executable = header.mode().is_ok_and(|mode| mode & 0o111 != 0);
+                    return Ok(Some(Head { kind, size, path, target, sparse, executable }));
                 }
             }
         }
@@ -171,19 +201,28 @@ impl<R: BufRead> Tar<'_, R> {
             builder.note("input::odd-entry", &path, "it is stored as a file with holes");
             Ok(())
         } else if folder {
+            self.saw(b'd', &path, None);
             builder.folder(&path)
         } else if matches!(head.kind, EntryType::Symlink | EntryType::Link) {
             match link_target(head, &path) {
-                Ok(target) => builder.link(&path, &target),
+                Ok(target) => {
+                    self.saw(b'l', &path, Some(Sha256::digest(&target)));
+                    builder.link(&path, &target)
+                }
                 Err(reason) => {
                     builder.note("input::lost-link", &path, reason);
                     Ok(())
                 }
             }
         } else if head.size > self.limits.file.min(u32::MAX.into()) {
-            builder.too_large(&path, head.size)
+            let added = builder.too_large(&path, head.size);
+            added.map_err(|full| self.full(&full))?;
+            return self.skip_large(head, &path);
         } else {
             let content = self.body(head.size)?;
+            if self.seen.is_some() {
+                self.saw(digest::kind_of(head.executable), &path, Some(Sha256::digest(&content)));
+            }
             return builder.file(&path, &content).map_err(|full| self.full(&full));
         };
         added.map_err(|full| self.full(&full))?;
@@ -193,11 +232,12 @@ impl<R: BufRead> Tar<'_, R> {
     /// The next header; `None` at the end of the tar.
     fn header(&mut self) -> PluginResult<Option<Header>> {
         if self.at_end()? {
-            // Some programs leave the end mark out. That nothing is lost, gzip's own end proves.
-            return if self.position > 0 {
-                Ok(None)
-            } else {
-                Err(self.broken("there is no tar in it"))
+            return match self.position {
+                0 => Err(self.broken("there is no tar in it")),
+                // Some programs leave the end mark out. That nothing is lost, the compression's own
+                // end proves; where there is none, the mark alone does.
+                _ if self.has_end => Ok(None),
+                _ => Err(self.unreadable(&io::ErrorKind::UnexpectedEof.into())),
             };
         }
         let mut header = Header::new_old();
@@ -260,6 +300,33 @@ impl<R: BufRead> Tar<'_, R> {
     fn skip(&mut self, size: u64) -> PluginResult<()> {
         self.allow(size)?;
         self.skip_bytes(size.saturating_add(padding(size)))
+    }
+
+    /// Remembers an entry for the hash of the tree.
+    fn saw(&mut self, kind: u8, path: &str, digest: Option<impl Into<[u8; 32]>>) {
+        if let Some(seen) = &mut self.seen
+            && !path::is_never_seen(path)
+        {
+            let digest = digest.map(Into::into);
+            seen.push(digest::Record { kind, path: path.to_owned(), digest });
+        }
+    }
+
+    /// Skips a file that is too large to keep; the hash of the tree has it all the same.
+    fn skip_large(&mut self, head: &Head, path: &str) -> PluginResult<()> {
+        if self.seen.is_none() {
+            return self.skip(head.size);
+        }
+        self.allow(head.size)?;
+        let mut hasher = Sha256::new();
+        let copied = io::copy(&mut (&mut self.input).take(head.size), &mut hasher);
+        let copied = copied.map_err(|error| self.unreadable(&error))?;
+        self.position += copied;
+        if copied < head.size {
+            return Err(self.unreadable(&io::ErrorKind::UnexpectedEof.into()));
+        }
+        self.saw(digest::kind_of(head.executable), path, Some(hasher.finalize()));
+        self.skip_bytes(padding(head.size))
     }
 
     fn skip_bytes(&mut self, count: u64) -> PluginResult<()> {
@@ -327,9 +394,18 @@ impl<R: BufRead> Tar<'_, R> {
             io::ErrorKind::UnexpectedEof => {
                 broken(format!("the archive is not whole: it ends at {}", self.place()))
             }
-            // How flate2 reports what is not, or no longer, gzip.
+            // How decoders report what is not, or no longer, of their format.
             io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData => {
                 self.broken("what is compressed in it is damaged")
+            }
+            io::ErrorKind::OutOfMemory => {
+                let message = "the archive takes too much memory to decompress";
+                Diagnostic::error("input::too-large", message)
+                    .help("compress it anew with the usual settings, without a long window")
+                    .into()
+            }
+            io::ErrorKind::Unsupported => {
+                self.broken("it is compressed in a way that is not supported")
             }
             _ => cannot_unpack(error),
         }
@@ -345,6 +421,12 @@ impl<R: BufRead> Tar<'_, R> {
             ))
             .into()
     }
+}
+
+fn unsupported(kind: &str) -> Box<Diagnostic> {
+    Diagnostic::error("input::unsupported-archive", format!("this cannot be read: it is {kind}"))
+        .help("give a folder, or a tar archive: .tar.gz, .tar.xz, .tar.zst, .tar.bz2 or .tar")
+        .into()
 }
 
 fn broken(message: String) -> Box<Diagnostic> {

@@ -1,0 +1,438 @@
+//! The story: a minimal set of facts, told from the user's words downwards.
+//!
+//! The facts of a set are a tree to the reader: what he asked for, what the versions that fit say,
+//! what those say that they need, and so on. Each name is told once, where it is nearest to the
+//! request. Then comes what makes it a contradiction, since that is the point: which class has only
+//! one member, which name only one version, which cycle cannot be built.
+//!
+//! Only versions that the told requirements lead to are told of. Versions that say the same are one
+//! sentence; where each of many versions says its own (`ocaml = 5.2.0`, `ocaml = 5.2.1`, …), that is
+//! one sentence too, with an example, and its parts are kept for who wants all.
+
+use super::{
+    Part, Reason, ReasonKind,
+    words::{self, list},
+};
+use crate::formula::{Guarded, Key};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::collections::{BTreeMap, VecDeque};
+use x2nix_model::{CandidateId, Universe};
+use x2nix_protocol::{ClassId, Granularity, NameId, Need, Origin};
+
+/// Tells some facts.
+pub(super) fn tell(
+    universe: &Universe,
+    facts: &[Guarded<'_>],
+    forbidden: &[Vec<CandidateId>],
+) -> Vec<Reason> {
+    let relevant = relevant(universe, facts);
+    let mut said: BTreeMap<NameId, Vec<Fact<'_>>> = BTreeMap::new();
+    let mut rules = Vec::new();
+    for fact in facts {
+        let mut owners: Vec<_> =
+            fact.owners.iter().copied().filter(|id| relevant.contains(id)).collect();
+        if owners.is_empty() {
+            owners.clone_from(&fact.owners);
+        }
+        let name = match fact.key {
+            Key::Excluded(name, _) | Key::Requires(name, _) | Key::Conflict(name, _) => name,
+            _ => {
+                rules.push(Fact { key: fact.key, owners });
+                continue;
+            }
+        };
+        said.entry(name).or_default().push(Fact { key: fact.key, owners });
+    }
+    let mut teller = Teller {
+        universe,
+        depths: depths(universe, facts),
+        said,
+        told: FxHashSet::default(),
+        reasons: Vec::new(),
+    };
+    for (position, root) in universe.roots.iter().enumerate() {
+        if rules.iter().any(|fact| fact.key == Key::Root(position)) {
+            let text = format!(
+                "you asked for {}{}",
+                words::formula(universe, &root.need),
+                words::missing(universe, &[&root.need])
+            );
+            let origin = universe.requirement_origin(None, root);
+            teller.reasons.push(Reason::new(0, ReasonKind::Root, text, origin));
+            teller.descend(&[&root.need], 1);
+        }
+    }
+    // Nothing is left to tell but what hangs on a cycle.
+    for name in teller.said.keys().copied().collect::<Vec<_>>() {
+        teller.name(name, 1);
+    }
+    teller.conclude(&rules, facts, forbidden);
+    teller.reasons
+}
+
+/// A fact with the owners that are told of.
+struct Fact<'u> {
+    key: Key<'u>,
+    owners: Vec<CandidateId>,
+}
+
+/// The candidates that the requirements among some facts lead to.
+fn relevant(universe: &Universe, facts: &[Guarded<'_>]) -> FxHashSet<CandidateId> {
+    let mut needs: FxHashMap<CandidateId, Vec<&Need>> = FxHashMap::default();
+    let mut wanted: Vec<&Need> = Vec::new();
+    for fact in facts {
+        match fact.key {
+            Key::Root(position) => wanted.push(&universe.roots[position].need),
+            Key::Requires(_, need) => {
+                fact.owners.iter().for_each(|&id| needs.entry(id).or_default().push(need));
+            }
+            _ => {}
+        }
+    }
+    let mut found = FxHashSet::default();
+    while let Some(need) = wanted.pop() {
+        Universe::leaves(need, &mut |set, _| {
+            for &id in &universe.set(set).members {
+                if found.insert(id) {
+                    wanted.extend(needs.get(&id).into_iter().flatten());
+                }
+            }
+        });
+    }
+    found
+}
+
+/// How far each name is from the request, by way of the told requirements.
+fn depths(universe: &Universe, facts: &[Guarded<'_>]) -> FxHashMap<NameId, usize> {
+    let mut depths = FxHashMap::default();
+    let mut queue = VecDeque::new();
+    let mut visit = |need: &Need, depth: usize, queue: &mut VecDeque<_>| {
+        Universe::leaves(need, &mut |set, _| {
+            let name = universe.set(set).name;
+            depths.entry(name).or_insert_with(|| {
+                queue.push_back((name, depth));
+                depth
+            });
+        });
+    };
+    for fact in facts {
+        if let Key::Root(position) = fact.key {
+            visit(&universe.roots[position].need, 1, &mut queue);
+        }
+    }
+    while let Some((name, depth)) = queue.pop_front() {
+        for fact in facts {
+            if let Key::Requires(owner, need) = fact.key
+                && owner == name
+            {
+                visit(need, depth + 1, &mut queue);
+            }
+        }
+    }
+    depths
+}
+
+/// What versions of one name say in the same shape.
+struct Family<'u> {
+    kind: ReasonKind,
+    shape: Vec<NameId>,
+    sayings: Vec<Saying<'u>>,
+}
+
+/// What some versions of one name say.
+struct Saying<'u> {
+    owners: Vec<CandidateId>,
+    /// What comes after the subject.
+    text: String,
+    need: Option<&'u Need>,
+    origin: Option<Origin>,
+}
+
+struct Teller<'u> {
+    universe: &'u Universe,
+    depths: FxHashMap<NameId, usize>,
+    said: BTreeMap<NameId, Vec<Fact<'u>>>,
+    told: FxHashSet<NameId>,
+    reasons: Vec<Reason>,
+}
+
+impl<'u> Teller<'u> {
+    /// Tells the names that formulas mention, as far as it is their turn.
+    fn descend(&mut self, needs: &[&Need], depth: usize) {
+        for (name, _) in words::leaves(self.universe, needs) {
+            if self.depths.get(&name) == Some(&depth) {
+                self.name(name, depth);
+            }
+        }
+    }
+
+    /// Tells what versions of a name say.
+    fn name(&mut self, name: NameId, depth: usize) {
+        if !self.told.insert(name) {
+            return;
+        }
+        let Some(facts) = self.said.remove(&name) else { return };
+        let mut first = true;
+        for family in self.families(facts) {
+            let needs: Vec<_> = family.sayings.iter().filter_map(|saying| saying.need).collect();
+            let missing = match family.kind {
+                ReasonKind::Requires => words::missing(self.universe, &needs),
+                _ => String::new(),
+            };
+            if family.sayings.len() > 2 {
+                let mut reason = self.merged(&family, depth);
+                reason.text.push_str(&missing);
+                self.reasons.push(reason);
+                self.descend(&needs, depth + 1);
+            } else {
+                for saying in &family.sayings {
+                    let (subject, many) = self.subject(&saying.owners, first);
+                    let verb = verb(family.kind, many);
+                    let needs: Vec<_> = saying.need.into_iter().collect();
+                    let missing = match family.kind {
+                        ReasonKind::Requires => words::missing(self.universe, &needs),
+                        _ => String::new(),
+                    };
+                    let text =
+                        format!("{subject} {verb} {}{missing}", words::shortened(&saying.text));
+                    let mut reason =
+                        Reason::new(depth, family.kind, text, saying.origin.clone());
+                    reason.parts = vec![self.part(family.kind, saying)];
+                    self.reasons.push(reason);
+                    self.descend(&needs, depth + 1);
+                    first = false;
+                }
+            }
+            first = false;
+        }
+    }
+
+    fn families(&self, facts: Vec<Fact<'u>>) -> Vec<Family<'u>> {
+        let universe = self.universe;
+        let mut families: Vec<Family<'u>> = Vec::new();
+        for Fact { key, owners } in facts {
+            let Some(&newest) = owners.first() else { continue };
+            let facts = &universe.candidate(newest).facts;
+            let (kind, shape, text, need, origin) = match key {
+                Key::Excluded(_, reason) => {
+                    let origin = universe.fact_origin(newest, facts.line);
+                    (ReasonKind::Excluded, Vec::new(), reason.to_owned(), None, origin)
+                }
+                Key::Requires(_, need) => {
+                    let requirement =
+                        facts.requires.iter().find(|requirement| requirement.need == *need);
+                    let origin = requirement.and_then(|requirement| {
+                        universe.requirement_origin(Some(newest), requirement)
+                    });
+                    let mut shape = Vec::new();
+                    Universe::leaves(need, &mut |set, _| shape.push(universe.set(set).name));
+                    shape.dedup();
+                    (ReasonKind::Requires, shape, universe.need_text(need), Some(need), origin)
+                }
+                Key::Conflict(_, set) => {
+                    let conflict = facts.conflicts.iter().find(|conflict| conflict.set == set);
+                    let origin = conflict
+                        .and_then(|conflict| universe.fact_origin(newest, conflict.line));
+                    let mut text = universe.set_text(set);
+                    let members = &universe.set(set).members;
+                    if members.len() > 1
+                        && members.len() == universe.candidates_of(universe.set(set).name).count()
+                        && !universe.set(set).text.is_empty()
+                    {
+                        text.push_str(&format!(", and that is all {} versions", members.len()));
+                    }
+                    (ReasonKind::Conflict, vec![universe.set(set).name], text, None, origin)
+                }
+                _ => continue,
+            };
+            let family = families.iter().position(|family| {
+                family.kind == kind && family.shape == shape
+            });
+            let index = family.unwrap_or_else(|| {
+                families.push(Family { kind, shape, sayings: Vec::new() });
+                families.len() - 1
+            });
+            let sayings = &mut families[index].sayings;
+            match sayings.iter_mut().find(|saying| saying.text == text) {
+                Some(saying) => saying.owners.extend(owners),
+                None => sayings.push(Saying { owners, text, need, origin }),
+            }
+        }
+        for family in &mut families {
+            for saying in &mut family.sayings {
+                saying.owners.sort_unstable();
+                saying.owners.dedup();
+            }
+            family.sayings.sort_by(|a, b| a.owners.cmp(&b.owners).then_with(|| a.text.cmp(&b.text)));
+        }
+        families.sort_by_key(|family| {
+            let first = &family.sayings[0];
+            let line = first.origin.as_ref().and_then(|origin| origin.line);
+            (family.kind, line, first.text.clone())
+        });
+        families
+    }
+
+    /// One sentence for what many versions say, each in its own words.
+    fn merged(&self, family: &Family<'u>, depth: usize) -> Reason {
+        let universe = self.universe;
+        let mut owners: Vec<_> =
+            family.sayings.iter().flat_map(|saying| saying.owners.iter().copied()).collect();
+        owners.sort_unstable();
+        owners.dedup();
+        let (subject, many) = self.subject(&owners, true);
+        let verb = verb(family.kind, many);
+        let first = &family.sayings[0];
+        let example = || {
+            let id = first.owners[0];
+            let version = &universe.candidate(id).facts.version;
+            format!("{version}: {}", words::shortened(&first.text))
+        };
+        let names: Vec<_> = family.shape.iter().map(|&name| universe.name_text(name)).collect();
+        let own = |saying: &Saying<'_>| {
+            let [name] = names.as_slice() else { return false };
+            saying.owners.iter().all(|&id| {
+                saying.text == format!("{name} = {}", universe.candidate(id).facts.version)
+            })
+        };
+        let object = match family.kind {
+            ReasonKind::Excluded => format!("for reasons of their own ({})", example()),
+            _ if family.sayings.iter().all(own) => format!("{} of the same version", names[0]),
+            _ => format!("{}, each in a range of its own ({})", names.join(" | "), example()),
+        };
+        let verb = verb.trim_end_matches(':');
+        let text = format!("{subject} {verb} {object}");
+        let mut reason = Reason::new(depth, family.kind, text, first.origin.clone());
+        reason.parts =
+            family.sayings.iter().map(|saying| self.part(family.kind, saying)).collect();
+        reason
+    }
+
+    fn part(&self, kind: ReasonKind, saying: &Saying<'_>) -> Part {
+        let (subject, many) = self.subject(&saying.owners, false);
+        let text = format!("{subject} {} {}", verb(kind, many), saying.text);
+        Part { text, origin: saying.origin.clone() }
+    }
+
+    /// Some versions of one name as the subject of a sentence, and whether they are many.
+    fn subject(&self, owners: &[CandidateId], whole: bool) -> (String, bool) {
+        let name = self.universe.name_text(self.universe.candidate(owners[0]).name);
+        let versions = words::versions(self.universe, owners, whole);
+        (format!("{name} {versions}"), owners.len() > 1)
+    }
+
+    /// Tells what makes the facts a contradiction.
+    fn conclude(
+        &mut self,
+        rules: &[Fact<'u>],
+        facts: &[Guarded<'_>],
+        forbidden: &[Vec<CandidateId>],
+    ) {
+        let universe = self.universe;
+        let mut classes: BTreeMap<ClassId, Vec<&Fact<'_>>> = BTreeMap::new();
+        let mut single = Vec::new();
+        for rule in rules {
+            match rule.key {
+                Key::Class(_, class) => classes.entry(class).or_default().push(rule),
+                Key::OneVersion(name) => single.push(name),
+                _ => {}
+            }
+        }
+        for (class, members) in classes {
+            let class = universe.class(class);
+            let subjects: Vec<_> =
+                members.iter().map(|member| self.subject(&member.owners, false).0).collect();
+            let text = format!(
+                "{} are of class {class}, of which only one package can be chosen",
+                list(&subjects, "and")
+            );
+            let origin = |member: &Fact<'_>| universe.fact_origin(member.owners[0], None);
+            let mut reason = Reason::new(0, ReasonKind::Class, text, origin(members[0]));
+            let part = |(member, subject): (&&Fact<'_>, &String)| {
+                let are = if member.owners.len() > 1 { "are" } else { "is" };
+                Part { text: format!("{subject} {are} of class {class}"), origin: origin(member) }
+            };
+            reason.parts = members.iter().zip(&subjects).map(part).collect();
+            self.reasons.push(reason);
+        }
+        let mut vague = Vec::new();
+        for name in single {
+            match self.disjoint(name, facts) {
+                Some(text) => self.reasons.push(Reason::new(0, ReasonKind::OneVersion, text, None)),
+                None => vague.push(name),
+            }
+        }
+        if !vague.is_empty() {
+            let one = vague.iter().all(|&name| universe.name(name).granularity == Granularity::One);
+            let names: Vec<_> = vague.iter().map(|&name| universe.name_text(name)).collect();
+            let (each, none) = match names.as_slice() {
+                [_] => ("", "no single one fits"),
+                _ => ("each of ", "none fits"),
+            };
+            let range = if one { "" } else { " in each compatible range" };
+            let text = format!(
+                "only one version of {each}{} can be chosen{range}, and {none} all of the above",
+                list(&names, "and")
+            );
+            self.reasons.push(Reason::new(0, ReasonKind::OneVersion, text, None));
+        }
+        for rule in rules {
+            if let Key::Cycle(position) = rule.key {
+                let members = forbidden[position].iter();
+                let names: Vec<_> = members.map(|&id| universe.candidate_text(id)).collect();
+                let text = match names.as_slice() {
+                    [alone] => format!("{alone} needs itself to be built first"),
+                    names => format!("{} need each other to be built first", list(names, "and")),
+                };
+                self.reasons.push(Reason::new(0, ReasonKind::Cycle, text, None));
+            }
+        }
+    }
+
+    /// Why no version fits, where just two plain requirements exclude each other.
+    fn disjoint(&self, name: NameId, facts: &[Guarded<'_>]) -> Option<String> {
+        let universe = self.universe;
+        let mut sets = Vec::new();
+        for fact in facts {
+            let need = match fact.key {
+                Key::Root(position) => &universe.roots[position].need,
+                Key::Requires(_, need) => need,
+                _ => continue,
+            };
+            let plain = matches!(need, Need::Set(_) | Need::Leaf(_));
+            let mut nested = false;
+            Universe::leaves(need, &mut |set, _| {
+                if universe.set(set).name == name {
+                    sets.push(set);
+                    nested |= !plain;
+                }
+            });
+            if nested {
+                return None;
+            }
+        }
+        sets.sort_unstable();
+        sets.dedup();
+        let &[a, b] = sets.as_slice() else { return None };
+        let common = universe.set(a).members.iter().any(|&id| universe.is_member(b, id));
+        let one = universe.name(name).granularity == Granularity::One;
+        (!common && one).then(|| {
+            format!(
+                "only one version of {} can be chosen, and none is both {} and {}",
+                universe.name_text(name),
+                universe.set(a).text,
+                universe.set(b).text
+            )
+        })
+    }
+}
+
+fn verb(kind: ReasonKind, many: bool) -> &'static str {
+    match (kind, many) {
+        (ReasonKind::Excluded, _) => "cannot be chosen:",
+        (ReasonKind::Conflict, false) => "conflicts with",
+        (ReasonKind::Conflict, true) => "conflict with",
+        (_, false) => "requires",
+        (_, true) => "require",
+    }
+}
