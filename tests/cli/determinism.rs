@@ -50,7 +50,10 @@ fn neither_threads_nor_the_order_on_disk_nor_the_cache_show() {
         match turn {
             0 => packages.reverse(),
             // Every seventh, round and round: all of them in a third order.
-            _ => packages = (0..packages.len()).map(|i| packages[i * 7 % packages.len()].clone()).collect(),
+            _ => {
+                packages =
+                    (0..packages.len()).map(|i| packages[i * 7 % packages.len()].clone()).collect()
+            }
         }
     }
     assert!(seen.iter().all(|one| *one == seen[0]));

@@ -54,7 +54,8 @@ fn a_lock_that_holds_passes() {
     let place = shop();
     place.x2nix("check").exits(0).says("5 packages, checked against their inputs");
     let json = place.x2nix("check --format json").exits(0).json();
-    assert_eq!(json, serde_json::json!({ "status": "holds", "inputs_checked": true }));
+    assert_eq!(json["status"], "holds");
+    assert_eq!(json["inputs_checked"], true);
     place.resolve("--locked").exits(0);
 
     std::fs::rename(place.path("repo"), place.path("gone")).unwrap();

@@ -17,7 +17,11 @@ use crate::{
     report::Stop,
 };
 use clap::ArgMatches;
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 use x2nix_core::{
     lock::{self, Lock},
     protocol::Diagnostic,
@@ -40,7 +44,7 @@ fn lock_path(matches: &ArgMatches) -> PathBuf {
 
 /// Reads a lock file that must be there.
 fn read_lock(path: &Path) -> Result<Lock, Stop> {
-    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+    let bytes = lock_bytes(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let message = format!("there is no lock file {}", path.display());
             let help = "make one with `x2nix resolve`, or name it with --lock";
@@ -49,6 +53,13 @@ fn read_lock(path: &Path) -> Result<Lock, Stop> {
         _ => project::unreadable(path, &error),
     })?;
     Ok(lock::read(&bytes, &path.to_string_lossy())?)
+}
+
+/// The bytes of a lock file, or as many of something endless as it takes to see that it is none.
+fn lock_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(lock::LARGEST as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The platform that a command is about: the one asked for, this machine's, or the first.

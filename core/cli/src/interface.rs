@@ -108,16 +108,18 @@ fn ecosystem(ecosystems: &[Ecosystem]) -> Arg {
 }
 
 /// What `resolve` and `sweep` have in common.
-fn request_flags() -> [Arg; 4] {
+fn request_flags() -> [Arg; 5] {
     [
         Arg::new("repo")
             .long("repo")
-            .value_name("DIR|FILE.tar.gz")
+            .value_name("DIR|FILE|URL|git+URL")
             .action(ArgAction::Append)
             .value_parser(value_parser!(PathBuf))
             .help(
-                "A package repository; of several the first that has a version wins (repeatable)",
+                "A package repository: a folder, an archive (.tar.gz, .xz, .zst, .bz2), the address of one, \
+                 or git+https://…#REVISION; of several the first that has a version wins (repeatable)",
             ),
+        offline(),
         texts("env", "KEY=VALUE")
             .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
         texts("platform", "SYSTEM")
@@ -163,6 +165,7 @@ fn check() -> Command {
     Command::new("check")
         .about("Check a lock file: its form, its claims, and whether it still holds for its inputs")
         .arg(lock())
+        .arg(offline())
         .arg(format())
         .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
 }
@@ -280,6 +283,10 @@ fn switch(name: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue)
 }
 
+fn offline() -> Arg {
+    switch("offline").help("Use no network: only what is here, and what the cache has")
+}
+
 fn format() -> Arg {
     Arg::new("format")
         .long("format")
@@ -288,3 +295,6 @@ fn format() -> Arg {
         .default_value("text")
         .help("Text for people or JSON for programs")
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,18 +1,14 @@
 //! The user's side: `x2nix.toml`, the inputs, and the request that they make.
 
-use crate::{paths, report::Stop};
+use crate::{paths, progress, report::Stop};
 use serde::Deserialize;
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 use x2nix_core::{
     RequestInput,
-    lock::LockedInput,
+    lock::{Lock, LockedInput},
     protocol::{Diagnostic, Host, Input, InputKind, Origin, Provided},
 };
-use x2nix_plugin_host::inputs::{Inputs, OpenOptions, Opener};
+use x2nix_plugin_host::inputs::{Inputs, Locked, Network, OpenOptions, Opener, Place};
 
 /// The name of the settings file.
 pub(crate) const SETTINGS: &str = "x2nix.toml";
@@ -25,7 +21,7 @@ pub(crate) const NIX: &str = "x2nix.nix";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// Repositories, the first wins; paths are relative to the file.
+    /// Repositories, the first wins: addresses, or paths relative to the file.
     #[serde(default)]
     pub(crate) repositories: Vec<String>,
     /// Packages that the package set of Nix provides.
@@ -88,35 +84,99 @@ pub(crate) struct OpenInputs {
     pub(crate) notes: Vec<Diagnostic>,
 }
 
-/// Opens inputs given by kind and path; locations are as seen from the lock's folder.
+/// An input that is to be opened.
+pub(crate) struct Wanted {
+    kind: InputKind,
+    place: Place,
+    locked: Option<Locked>,
+    /// Whether what the lock names, and nothing else, is to be opened.
+    only_locked: bool,
+}
+
+impl Wanted {
+    /// An input as the user gives it. Of what is elsewhere, the content that the lock names is kept.
+    pub(crate) fn new(kind: InputKind, place: Place, previous: Option<&Lock>) -> Self {
+        let mut inputs = previous.into_iter().flat_map(|lock| &lock.inputs);
+        let locked = inputs.find(|input| place.is_locked_as(&input.location)).map(locked);
+        Self { kind, place, locked, only_locked: false }
+    }
+
+    /// An input that a lock names; paths are as seen from the lock's folder.
+    pub(crate) fn of_lock(input: &LockedInput, lock_folder: &Path) -> Result<Self, Stop> {
+        let (place, locked) = match Place::parse(&input.location)? {
+            Place::Path(path) => (Place::Path(lock_folder.join(path)), None),
+            elsewhere => (elsewhere, Some(locked(input))),
+        };
+        Ok(Self { kind: input.kind, place, locked, only_locked: true })
+    }
+
+    /// The path, if the input is on this machine.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.place.path()
+    }
+}
+
+fn locked(input: &LockedInput) -> Locked {
+    Locked { location: input.location.clone(), hash: input.hash.clone() }
+}
+
+/// A place as `x2nix.toml` names it; paths are relative to that file.
+pub(crate) fn place_in_settings(text: &str, folder: &Path) -> Result<Place, Stop> {
+    match Place::parse(text) {
+        Ok(Place::Path(path)) => Ok(Place::Path(folder.join(path))),
+        Ok(place) => Ok(place),
+        Err(error) => {
+            let file = folder.join(SETTINGS).to_string_lossy().into_owned();
+            Err(error.at(Origin::new(file, None)).into())
+        }
+    }
+}
+
+/// Opens inputs; locations are as seen from the lock's folder.
 pub(crate) fn open_inputs(
-    wanted: &[(InputKind, PathBuf)],
+    wanted: &[Wanted],
     lock_folder: &Path,
+    offline: bool,
 ) -> Result<OpenInputs, Stop> {
-    let opener = Opener::new(dirs::cache_dir().map(|folder| folder.join("x2nix")));
+    let opener = Opener::new(dirs::cache_dir().map(|folder| folder.join("x2nix")))
+        .with_network(Network { offline, ..Network::default() })
+        .with_progress(Arc::new(progress::Bar::default()));
     let mut trees = Inputs::new();
     let mut inputs = Vec::new();
     let mut notes = Vec::new();
-    for (kind, path) in wanted {
-        let label = path.to_string_lossy().into_owned();
+    for Wanted { kind, place, locked, only_locked } in wanted {
+        let label = place.text();
         let exclude = [NIX, LOCK].map(str::to_owned).into_iter().collect();
         let markers = ["packages", "repo"].map(str::to_owned).into_iter().collect();
-        let tree = opener.open(path, &OpenOptions { label: label.clone(), exclude, markers })?;
+        let locked = locked.clone();
+        let hash_of_lock = locked.as_ref().filter(|_| *only_locked).map(|it| it.hash.clone());
+        let options = OpenOptions { label: label.clone(), exclude, markers, locked };
+        let tree = opener.open_place(place, &options)?;
         let hash = match kind {
             InputKind::Project => None,
             InputKind::Repository => Some(tree.hash()?.to_owned()),
         };
+        if hash_of_lock.is_some() && hash_of_lock != hash {
+            return Err(moved(&label));
+        }
         notes.extend(tree.notes());
+        let location = match (tree.location(), place) {
+            (Some(location), _) => location.to_owned(),
+            (None, Place::Path(path)) => paths::from_folder(lock_folder, path),
+            (None, place) => place.text(),
+        };
         let input = Input { tree: trees.add(tree), kind: *kind, label };
-        inputs.push(RequestInput { input, location: paths::from_folder(lock_folder, path), hash });
+        inputs.push(RequestInput { input, location, hash });
     }
     Ok(OpenInputs { host: Arc::new(trees), inputs, notes })
 }
 
-/// The inputs of a lock, as paths from here.
-pub(crate) fn locked_paths(
-    inputs: &[LockedInput],
-    lock_folder: &Path,
-) -> Vec<(InputKind, PathBuf)> {
-    inputs.iter().map(|input| (input.kind, lock_folder.join(&input.location))).collect()
+/// What a lock names is not to be had any more.
+fn moved(label: &str) -> Stop {
+    let message = format!("{label} no longer has the content that the lock names");
+    Diagnostic::error("input::moved", message)
+        .at(Origin::new(label, None))
+        .help("run `x2nix resolve` to lock what it has now")
+        .access()
+        .into()
 }

@@ -14,8 +14,8 @@ use std::{
 };
 use x2nix_core::{
     Failure,
-    protocol::{Diagnostic, Fault, Severity},
-    solve::Explanation,
+    protocol::{Diagnostic, Fault, Origin, Severity},
+    solve::{Explanation, Part, Reason},
 };
 
 /// The form of answers.
@@ -198,17 +198,25 @@ pub(crate) fn diagnostic_text(diagnostic: &Diagnostic) -> String {
 
 /// Why there is no answer, on one screen.
 fn unsolvable_text(platform: &str, explanation: &Explanation, verbose: bool) -> String {
-    const SCREEN: usize = 28;
+    const SCREEN: usize = 24;
     let mut text = format!("error[solve::unsolvable]: there is no answer for {platform}\n");
+    let mut line = |depth: usize, what: &str, origin: Option<&Origin>| {
+        let place = origin.map(|origin| format!("  ({origin})")).unwrap_or_default();
+        text.push_str(&format!("{}- {what}{place}\n", "  ".repeat(depth.min(12) + 1)));
+    };
     let shown = if verbose { usize::MAX } else { SCREEN };
     for reason in explanation.reasons.iter().take(shown) {
-        let place =
-            reason.origin.as_ref().map(|origin| format!("  ({origin})")).unwrap_or_default();
-        text.push_str(&format!(
-            "{}- {}{place}\n",
-            "  ".repeat(reason.depth.min(12) + 1),
-            reason.text
-        ));
+        let origin = reason.origin.as_ref();
+        match reason.parts.as_slice() {
+            [part] if verbose => line(reason.depth, &part.text, origin),
+            parts if verbose && !parts.is_empty() => {
+                line(reason.depth, &format!("{}:", reason.text), None);
+                for part in parts {
+                    line(reason.depth + 1, &part.text, part.origin.as_ref());
+                }
+            }
+            _ => line(reason.depth, &reason.text, origin),
+        }
     }
     if explanation.reasons.len() > shown {
         text.push_str(&format!(
@@ -227,17 +235,18 @@ fn unsolvable_document(
     explanation: &Explanation,
     notes: &[Diagnostic],
 ) -> serde_json::Value {
-    let reasons: Vec<_> = explanation
-        .reasons
-        .iter()
-        .map(
-            |reason| json!({ "depth": reason.depth, "text": reason.text, "origin": reason.origin }),
-        )
-        .collect();
+    let part = |part: &Part| json!({ "text": part.text, "origin": part.origin });
+    let reason = |reason: &Reason| {
+        json!({
+            "depth": reason.depth, "kind": reason.kind.name(), "text": reason.text,
+            "origin": reason.origin, "parts": reason.parts.iter().map(part).collect::<Vec<_>>(),
+        })
+    };
     let suggestions: Vec<_> =
         explanation.suggestions.iter().map(|suggestion| &suggestion.text).collect();
     json!({
-        "status": "unsolvable", "platform": platform, "reasons": reasons,
+        "status": "unsolvable", "platform": platform,
+        "reasons": explanation.reasons.iter().map(reason).collect::<Vec<_>>(),
         "suggestions": suggestions, "notes": notes,
     })
 }

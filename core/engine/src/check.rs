@@ -30,7 +30,7 @@ pub fn check(
     let mut checked = Checked::default();
     let mut manifests = Vec::new();
     for platform in &request.platforms {
-        let mut opened = Opened::new(plugin, host, request, platform)?;
+        let mut opened = Opened::new(plugin, host, request, platform, Some(lock))?;
         manifests = std::mem::take(&mut opened.manifests);
         check_platform(&opened, lock, platform, &mut checked.violations);
     }

@@ -8,10 +8,12 @@
 
 mod check;
 mod resolve;
+mod suggest;
 mod why_not;
 
 pub use check::{Checked, check};
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
+pub use suggest::suggest;
 pub use why_not::{Alternative, WhyNot, why_not};
 pub use x2nix_lock as lock;
 pub use x2nix_model as model;

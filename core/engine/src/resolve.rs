@@ -102,19 +102,15 @@ pub fn resolve(
     // What earlier platforms have: the same versions are preferred on all.
     let mut elsewhere: FxHashSet<String> = FxHashSet::default();
     for platform in &request.platforms {
-        let mut opened = Opened::new(plugin, host, request, platform)?;
+        let previous = request.previous.as_ref();
+        let mut opened = Opened::new(plugin, host, request, platform, previous)?;
         notes.append(&mut opened.notes);
-        let answer =
-            match opened.answer(criteria, request.previous.as_ref(), platform, &elsewhere)? {
-                Outcome::Solved(answer) => answer,
-                Outcome::Unsolvable(explanation) => {
-                    return Err(Failure::Unsolvable {
-                        platform: platform.clone(),
-                        explanation,
-                        notes,
-                    });
-                }
-            };
+        let answer = match opened.answer(criteria, previous, platform, &elsewhere)? {
+            Outcome::Solved(answer) => answer,
+            Outcome::Unsolvable(explanation) => {
+                return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
+            }
+        };
         let build = if request.build {
             let mut build = opened.build(&answer.chosen)?;
             notes.append(&mut build.notes);
@@ -228,13 +224,17 @@ impl Opened {
         host: &Arc<dyn Host>,
         request: &Request,
         platform: &str,
+        lock: Option<&Lock>,
     ) -> Result<Self, Box<Diagnostic>> {
         let mut opened = plugin.open(Arc::clone(host), &question(request, platform))?;
         let environment = std::mem::take(&mut opened.answer.environment);
         let manifests = std::mem::take(&mut opened.answer.manifests);
         let (universe, notes) = load(opened.session.as_mut(), opened.answer)
             .map_err(|error| Box::new(error.into_diagnostic()))?;
-        Ok(Self { session: opened.session, universe, environment, manifests, notes })
+        let mut opened = Self { session: opened.session, universe, environment, manifests, notes };
+        let kept = lock.map(|lock| opened.locked(lock, platform)).unwrap_or_default();
+        opened.universe.withdraw(|id| kept.contains(&id));
+        Ok(opened)
     }
 
     fn answer(
@@ -281,35 +281,29 @@ impl Opened {
     /// The candidates that a lock has chosen for a platform and that are still there; for a platform
     /// that it does not know, those of all.
     pub(crate) fn locked(&self, lock: &Lock, platform: &str) -> FxHashSet<CandidateId> {
-        let keys: FxHashSet<&str> = match lock.platforms.get(platform) {
-            Some(answer) => {
-                let ids = answer.packages.iter().filter(|id| lock.package(id, platform).is_some());
-                ids.map(String::as_str).collect()
-            }
-            None => lock.packages.keys().map(|key| key.split('/').next().unwrap_or(key)).collect(),
+        let answers: Vec<_> = match lock.platforms.get_key_value(platform) {
+            Some(own) => vec![own],
+            None => lock.platforms.iter().collect(),
         };
-        let variables: FxHashSet<(&str, &str)> = lock
-            .platforms
-            .values()
-            .flat_map(|platform| &platform.variables)
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let universe = &self.universe;
-        self.candidates()
-            .filter(|&id| {
-                let candidate = universe.candidate(id);
-                let name = universe.name(candidate.name);
-                match name.kind {
-                    NameKind::Variable => {
-                        variables.contains(&(name.text.as_str(), candidate.facts.version.as_str()))
-                    }
-                    NameKind::Package => {
-                        candidate.reached && keys.contains(universe.candidate_key(id).as_str())
-                    }
-                    NameKind::Virtual => false,
+        let has = |id: CandidateId| {
+            let candidate = self.universe.candidate(id);
+            let version = &candidate.facts.version;
+            let key = match self.universe.name(candidate.name).kind {
+                NameKind::Package => self.universe.candidate_key(id),
+                NameKind::Virtual | NameKind::Variable => self.universe.name_key(candidate.name),
+            };
+            answers.iter().any(|(platform, answer)| match self.universe.name(candidate.name).kind {
+                NameKind::Package => {
+                    answer.packages.binary_search(&key).is_ok()
+                        && lock.package(&key, platform).is_some()
                 }
+                NameKind::Virtual => {
+                    answer.virtuals.get(&key).is_some_and(|chosen| chosen.contains(version))
+                }
+                NameKind::Variable => answer.variables.get(&key) == Some(version),
             })
-            .collect()
+        };
+        self.candidates().filter(|&id| self.universe.candidate(id).reached && has(id)).collect()
     }
 
     fn build(&mut self, chosen: &[CandidateId]) -> Result<BuildAnswer, Box<Diagnostic>> {

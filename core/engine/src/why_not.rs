@@ -38,7 +38,7 @@ pub fn why_not(
     platform: &str,
     (name, version): (&str, Option<&str>),
 ) -> Result<WhyNot, Box<Diagnostic>> {
-    let opened = Opened::new(plugin, host, request, platform)?;
+    let opened = Opened::new(plugin, host, request, platform, Some(lock))?;
     let universe = &opened.universe;
     let mut chosen: Vec<CandidateId> = opened.locked(lock, platform).into_iter().collect();
     chosen.sort_unstable();

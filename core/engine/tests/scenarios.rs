@@ -1,6 +1,7 @@
 //! Every scenario of `tests/scenarios/`, through the whole engine.
 //!
-//! `X2NIX_SCENARIO=NAME` runs one of them.
+//! `X2NIX_SCENARIO=NAME` runs one of them. `X2NIX_UPDATE_SCENARIOS=1` writes the explanations that
+//! are given into the files that expect another one: read the difference before you keep it.
 
 mod support;
 
@@ -20,13 +21,20 @@ use x2nix_core::{
 use x2nix_plugin_host::carrier::through_json;
 use x2nix_protocol::{Host, Plugin};
 
+/// How the message about another explanation begins.
+const SAYS: &str = "it says\n";
+
 #[test]
 fn every_scenario_ends_as_it_says() {
     let only = std::env::var("X2NIX_SCENARIO").ok();
+    let update = std::env::var_os("X2NIX_UPDATE_SCENARIOS").is_some();
     let mut failed = String::new();
     for (name, text) in scenario::files() {
         if only.as_ref().is_none_or(|only| *only == name) {
             for message in run(&text) {
+                if update && let Some(says) = message.strip_prefix(SAYS) {
+                    scenario::update(&name, &text, says);
+                }
                 writeln!(failed, "{name}: {message}").expect("a string grows");
             }
         }
@@ -41,9 +49,14 @@ fn run(text: &str) -> Vec<String> {
         Err(error) => return vec![error.to_string()],
     };
     let host: Arc<dyn Host> = Arc::new(Shelf(text.to_owned()));
+    let foreign = through_json(Arc::new(ScenarioPlugin));
     let linked_in = end(&ScenarioPlugin, &host, &scenario);
-    let told = end(&through_json(Arc::new(ScenarioPlugin)), &host, &scenario);
+    let told = end(&foreign, &host, &scenario);
     let mut wrong = Vec::new();
+    let names = |plugin: &dyn Plugin| x2nix_core::names(plugin, &host, &request(&scenario));
+    if names(&foreign) != names(&ScenarioPlugin) {
+        wrong.push("through JSON it has other names".into());
+    }
     if told != linked_in {
         wrong.push(format!("through JSON it ends differently: {told:#?}"));
     }
@@ -65,7 +78,7 @@ fn run(text: &str) -> Vec<String> {
         (Expected::Unsolvable(expected), Err(End::Unsolvable(is)))
         | (Expected::Refused(expected), Err(End::Refused(is))) => {
             if expected.trim_end() != is {
-                wrong.push(format!("it says\n{is}"));
+                wrong.push(format!("{SAYS}{is}"));
             }
         }
         (_, Ok(lock)) => wrong.push(format!("it is answered: {:?}", lock.packages.keys())),
@@ -119,7 +132,15 @@ fn end(plugin: &dyn Plugin, host: &Arc<dyn Host>, scenario: &Scenario) -> Result
         request.previous = Some(resolve(plugin, host, &request)?.lock);
         request.options.clear();
     }
-    Ok(resolve(plugin, host, &request)?.lock)
+    let resolved = resolve(plugin, host, &request).map(|resolution| resolution.lock);
+    resolved.map_err(|failure| match failure {
+        Failure::Unsolvable { platform, mut explanation, .. } => {
+            let help = suggest(plugin, host, &request, &platform, &explanation);
+            explanation.suggestions = help.expect("what was opened opens again");
+            End::Unsolvable(told(&explanation))
+        }
+        failure => failure.into(),
+    })
 }
 
 /// How the answer on one platform differs from what is expected.

@@ -16,8 +16,8 @@ use support::{
     scenario,
     shelf::Shelf,
 };
-use x2nix_core::{lock::Lock, resolve};
-use x2nix_protocol::{DOCUMENTS, Host};
+use x2nix_core::{Failure, lock::Lock, resolve};
+use x2nix_protocol::{DOCUMENTS, Diagnostic, Host};
 
 /// Makes the test write what it would compare.
 const UPDATE: &str = "X2NIX_UPDATE_SCHEMAS";
@@ -28,10 +28,8 @@ fn folder() -> PathBuf {
 
 /// All schemas, by the name of their document.
 fn schemas() -> BTreeMap<&'static str, Value> {
-    let mut schemas: BTreeMap<_, _> = DOCUMENTS
-        .iter()
-        .map(|document| (document.name, (document.schema)().to_value()))
-        .collect();
+    let mut schemas: BTreeMap<_, _> =
+        DOCUMENTS.iter().map(|document| (document.name, (document.schema)().to_value())).collect();
     schemas.insert("lock", schemars::schema_for!(Lock).to_value());
     schemas
 }
@@ -75,7 +73,10 @@ fn the_schemas_are_those_of_the_types() {
 #[test]
 fn the_schemas_are_valid() {
     for (name, schema) in schemas() {
-        assert!(schema["$schema"].as_str().is_some_and(|draft| draft.contains("2020-12")), "{name}");
+        assert!(
+            schema["$schema"].as_str().is_some_and(|draft| draft.contains("2020-12")),
+            "{name}"
+        );
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
             panic!("{name}: {error}");
         }
@@ -98,10 +99,13 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
         let form = toml::from_str(&text).expect("a scenario has its form");
         let ended = resolve(&plugin, &host, &support::request(&form));
         let _ = x2nix_core::names(&plugin, &host, &support::request(&form));
-        if let Ok(resolution) = ended {
-            let lock = serde_json::to_value(&resolution.lock).expect("a lock is JSON");
-            record.lock().expect("nobody panicked").push(("lock", lock));
-        }
+        let last = match &ended {
+            Ok(resolution) => ("lock", serde_json::to_value(&resolution.lock)),
+            Err(Failure::Refused(diagnostic)) => ("diagnostic", serde_json::to_value(diagnostic)),
+            Err(_) => ("diagnostic", serde_json::to_value(Diagnostic::error("a::code", "text"))),
+        };
+        let document = last.1.expect("a document is JSON");
+        record.lock().expect("nobody panicked").push((last.0, document));
         for (name, document) in record.lock().expect("nobody panicked").iter() {
             *seen.entry(name).or_default() += 1;
             let errors: Vec<_> =
@@ -109,10 +113,7 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
             assert!(errors.is_empty(), "{scenario}: {name}: {errors:?}\n{document:#}");
         }
     }
-    let unseen: Vec<_> = validators
-        .keys()
-        .filter(|name| !seen.contains_key(*name) && **name != "diagnostic")
-        .collect();
+    let unseen: Vec<_> = validators.keys().filter(|name| !seen.contains_key(*name)).collect();
     assert!(unseen.is_empty(), "no scenario has a document of {unseen:?}");
 }
 

@@ -68,15 +68,21 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
     let view = View { universe: answer.universe, chosen: answer.chosen.iter().copied().collect() };
     let unit_of = answer.build.as_ref().map(|build| build.unit_of.as_slice()).unwrap_or_default();
     let mut variables = BTreeMap::new();
+    let mut virtuals: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut packages = Vec::new();
     for (position, &id) in answer.chosen.iter().enumerate() {
         let candidate = answer.universe.candidate(id);
         let name = answer.universe.name(candidate.name);
         match name.kind {
             NameKind::Package => {}
-            NameKind::Virtual => continue,
+            NameKind::Virtual => {
+                let key = answer.universe.name_key(candidate.name);
+                virtuals.entry(key).or_default().push(candidate.facts.version.clone());
+                continue;
+            }
             NameKind::Variable => {
-                variables.insert(name.text.clone(), candidate.facts.version.clone());
+                let key = answer.universe.name_key(candidate.name);
+                variables.insert(key, candidate.facts.version.clone());
                 continue;
             }
         }
@@ -109,6 +115,7 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
     let platform = LockedPlatform {
         environment: answer.environment.clone(),
         variables,
+        virtuals,
         optimality: answer.optimality,
         criteria: answer.criteria,
         roots: answer.universe.roots.iter().map(|root| view.need(root)).collect(),

@@ -85,9 +85,12 @@ pub struct LockedPlatform {
     /// All variables that facts were evaluated under.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub environment: BTreeMap<String, String>,
-    /// The values that were chosen for the variables of formulas.
+    /// The values that were chosen for the variables of formulas, by name (and `:CONTEXT`).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
+    /// What was chosen of virtual names, by name (and `:CONTEXT`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub virtuals: BTreeMap<String, Vec<String>>,
     /// Whether the answer is proved to be the best.
     pub optimality: Optimality,
     /// How good it is, the most important first.

@@ -15,4 +15,4 @@ mod text;
 pub use assemble::{PlatformAnswer, assemble};
 pub use claims::check_claims;
 pub use document::*;
-pub use text::{read, write};
+pub use text::{LARGEST, read, write};

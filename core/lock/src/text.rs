@@ -4,8 +4,9 @@ use crate::{LOCK_VERSION, Lock};
 use serde::Deserialize;
 use x2nix_protocol::{Diagnostic, Origin};
 
-/// Far above any real lock file, and far below what would exhaust a machine.
-const LARGEST: usize = 256 << 20;
+/// The bytes that a lock file may have: far above any real one, and far below what would exhaust a
+/// machine.
+pub const LARGEST: usize = 256 << 20;
 
 /// The canonical text of a lock: sorted, indented, one newline at the end.
 ///

@@ -21,6 +21,16 @@ impl Universe {
         format!("{} {}", self.name_text(candidate.name), candidate.facts.version)
     }
 
+    /// A name as the lock names it: `os`, with `:CONTEXT` outside the main one.
+    pub fn name_key(&self, id: NameId) -> String {
+        let name = self.name(id);
+        if name.context.is_empty() {
+            name.text.clone()
+        } else {
+            format!("{}:{}", name.text, name.context)
+        }
+    }
+
     /// A candidate as the lock names it: `dune@3.17.2`, with `:CONTEXT` outside the main one.
     pub fn candidate_key(&self, id: CandidateId) -> String {
         let candidate = self.candidate(id);

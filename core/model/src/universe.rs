@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use x2nix_protocol::{
-    self as protocol, ClassId, Granularity, NameId, NameKind, Need, Requirement, SetId,
+    self as protocol, ClassId, Granularity, Mark, NameId, NameKind, Need, Requirement, SetId,
 };
 
 /// The number of a candidate in its [`Universe`]. The candidates of one name are consecutive, the
@@ -109,6 +109,16 @@ impl Universe {
     /// Whether a candidate lies in a set.
     pub fn is_member(&self, set: SetId, candidate: CandidateId) -> bool {
         self.set(set).members.binary_search(&candidate).is_ok()
+    }
+
+    /// Takes candidates that were withdrawn out of the choice, all but those to keep.
+    pub fn withdraw(&mut self, keep: impl Fn(CandidateId) -> bool) {
+        for (id, candidate) in (0..).map(CandidateId).zip(&mut self.candidates) {
+            if candidate.facts.marks.contains(&Mark::Yanked) && !keep(id) {
+                candidate.reached = false;
+                candidate.facts.excluded.get_or_insert_with(|| "it was withdrawn".into());
+            }
+        }
     }
 
     /// The members of a set that may be chosen at all, the newest first.

@@ -15,9 +15,6 @@ pub(crate) fn cycles(universe: &Universe, chosen: &[CandidateId]) -> Vec<Vec<Can
     let nodes: FxHashMap<_, _> = chosen.iter().map(|&id| (id, graph.add_node(id))).collect();
     for &id in chosen {
         for requirement in &universe.candidate(id).facts.requires {
-            if requirement.optional {
-                continue;
-            }
             Universe::leaves(&requirement.need, &mut |set, leaf| {
                 if !Universe::is_post(leaf) {
                     let needed =

@@ -14,7 +14,10 @@ mod minimal;
 mod story;
 pub(crate) mod words;
 
-use crate::formula::{Guarded, Key};
+use crate::{
+    Suggestion,
+    formula::{Guarded, Key},
+};
 use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{ClassId, NameId, Need, Origin, SetId};
 
@@ -25,7 +28,7 @@ pub struct Explanation {
     pub facts: Vec<Fact>,
     /// The same told: a tree in the order in which it is read.
     pub reasons: Vec<Reason>,
-    /// What would help; each was verified by solving again.
+    /// What would help; [`crate::suggest`] finds it, since it costs further solves.
     pub suggestions: Vec<Suggestion>,
 }
 
@@ -110,13 +113,6 @@ impl Reason {
     fn new(depth: usize, kind: ReasonKind, text: String, origin: Option<Origin>) -> Self {
         Self { depth, kind, text, origin, parts: Vec::new() }
     }
-}
-
-/// Something that would help.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suggestion {
-    /// What to do: a sentence without a full stop.
-    pub text: String,
 }
 
 /// Finds out why there is no answer, and tells it.

@@ -59,6 +59,8 @@ pub(crate) struct Formula<'u> {
     pub(crate) candidates: FxHashMap<CandidateId, Var>,
     /// Those candidates, grouped by what they exclude: one bucket of a name each.
     pub(crate) groups: Vec<Vec<CandidateId>>,
+    /// Disjunctions: the literal that makes one of the others hold, and those, the preferred one first.
+    pub(crate) choices: Vec<(Lit, Vec<Lit>)>,
     /// The facts that have a guard, in the order in which they turn up.
     pub(crate) facts: Vec<Guarded<'u>>,
 }
@@ -98,7 +100,7 @@ fn names(
             _ => None,
         };
         if let Some(need) = need {
-            Universe::leaves(need, &mut |set, _| drop(names.insert(universe.set(set).name)));
+            Universe::leaves(need, &mut |set, _| names.extend([universe.set(set).name]));
         }
         match key {
             Key::Root(_) => {}
@@ -106,7 +108,7 @@ fn names(
             Key::Excluded(name, _)
             | Key::Requires(name, _)
             | Key::Class(name, _)
-            | Key::OneVersion(name) => drop(names.insert(name)),
+            | Key::OneVersion(name) => names.extend([name]),
             Key::Cycle(position) => {
                 names.extend(forbidden[position].iter().map(|&id| universe.candidate(id).name));
             }
@@ -333,7 +335,8 @@ impl<'u> Writer<'u> {
                 match need {
                     Need::Any { any } => {
                         let parts: Vec<_> = any.iter().map(|part| self.literal(part)).collect();
-                        self.add([!literal].into_iter().chain(parts));
+                        self.add([!literal].into_iter().chain(parts.iter().copied()));
+                        self.formula.choices.push((literal, parts));
                     }
                     _ => self.need(need, [Some(literal), None]),
                 }

@@ -19,11 +19,13 @@ mod explain;
 mod formula;
 mod optimise;
 mod prune;
+mod suggest;
 mod verify;
 mod why_not;
 
 pub use answer::{Answer, Outcome, Preference, SolveError, solve};
 pub use criteria::{Score, score};
-pub use explain::{Explanation, Fact, Part, Reason, ReasonKind, Suggestion};
+pub use explain::{Explanation, Fact, Part, Reason, ReasonKind};
+pub use suggest::{SUGGESTIONS, Suggestion, SuggestionKind, feasible, suggest};
 pub use verify::{Violation, verify};
 pub use why_not::{Obstacle, why_not};

@@ -24,6 +24,13 @@
 //! that is still believed is assumed; the next comes in when that one is given up. A request of a
 //! hundred packages has thousands of links, and assumes a hundred.
 //!
+//! # Ties
+//!
+//! Alternatives of a formula are given in order of preference. Among the answers that are the best by
+//! the criteria, the one is taken that passes over the fewest alternatives, in all formulas together:
+//! the last criterion, whatever the policy. It says nothing about the others, so a search that gives
+//! up in it leaves them proved.
+//!
 //! # Bounds
 //!
 //! Work is bounded by a number of conflicts, never by a clock, so that the answer is the same on
@@ -60,7 +67,8 @@ pub(crate) fn optimise(
     let mut search = Search::new(Formula::new(universe, forbidden));
     let mut best: Option<Best> = None;
     for criterion in stages(universe, preference) {
-        let stage = search.minimise(criterion);
+        let chains = search.costs(criterion);
+        let stage = search.minimise(chains);
         match stage {
             Stage::Best => {
                 let chosen = search.model();
@@ -72,6 +80,12 @@ pub(crate) fn optimise(
                 }
                 return best;
             }
+        }
+    }
+    if let Some(best) = &mut best {
+        let chains = search.alternatives();
+        if let Stage::Best = search.minimise(chains) {
+            best.chosen = search.model();
         }
     }
     best
@@ -153,6 +167,7 @@ struct Search {
     solver: Solver<Bound>,
     formula_vars: FxHashMap<CandidateId, Var>,
     groups: Vec<Vec<CandidateId>>,
+    choices: Vec<(Lit, Vec<Lit>)>,
     /// Whether the clauses are known to have no model at all.
     broken: bool,
 }
@@ -168,7 +183,13 @@ impl Search {
         for mut clause in formula.clauses {
             broken |= !solver.add_clause_reuse(&mut clause);
         }
-        Self { solver, formula_vars: formula.candidates, groups: formula.groups, broken }
+        Self {
+            solver,
+            formula_vars: formula.candidates,
+            groups: formula.groups,
+            choices: formula.choices,
+            broken,
+        }
     }
 
     fn fresh(&mut self) -> Lit {
@@ -188,9 +209,8 @@ impl Search {
         chosen
     }
 
-    /// Minimises the sum of what the chosen candidates cost, and keeps it there from now on.
-    fn minimise(&mut self, cost: impl Fn(CandidateId) -> u64) -> Stage {
-        let mut chains: Vec<Chain> = self.chains(cost);
+    /// Minimises the sum of what some chains cost, and keeps it there from now on.
+    fn minimise(&mut self, mut chains: Vec<Chain>) -> Stage {
         let mut beliefs: FxHashMap<Var, Belief> = FxHashMap::default();
         for chain in 0..chains.len() {
             self.advance(&mut chains, chain, &mut beliefs);
@@ -226,7 +246,7 @@ impl Search {
     }
 
     /// One chain for each group of candidates that exclude each other.
-    fn chains(&mut self, cost: impl Fn(CandidateId) -> u64) -> Vec<Chain> {
+    fn costs(&mut self, cost: impl Fn(CandidateId) -> u64) -> Vec<Chain> {
         let mut chains = Vec::new();
         for group in std::mem::take(&mut self.groups) {
             let costs: Vec<_> =
@@ -252,6 +272,28 @@ impl Search {
                 chains.push(Chain::Steps(steps.into_iter()));
             }
             self.groups.push(group);
+        }
+        chains
+    }
+
+    /// One chain for each disjunction: each alternative that is passed over costs.
+    fn alternatives(&mut self) -> Vec<Chain> {
+        let mut chains = Vec::new();
+        for (holds, parts) in std::mem::take(&mut self.choices) {
+            let mut steps = Vec::new();
+            let mut passed = holds;
+            for &part in parts.iter().rev().skip(1).rev() {
+                let literal = self.fresh();
+                self.add(&[!passed, part, literal]);
+                if passed != holds {
+                    self.add(&[!literal, passed]);
+                }
+                steps.push((literal, 1));
+                passed = literal;
+            }
+            if !steps.is_empty() {
+                chains.push(Chain::Steps(steps.into_iter()));
+            }
         }
         chains
     }

@@ -9,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, OpenRequest, Opened, Plugin, PluginResult,
-    ReadAnswer, ReadRequest, Session,
+    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, Opened, Plugin,
+    PluginResult, ReadAnswer, ReadRequest, Session,
 };
 
 /// The same plugin, talking through JSON text.
@@ -36,6 +36,10 @@ impl Plugin for ThroughJson<Arc<dyn Plugin>> {
 }
 
 impl Session for ThroughJson<Box<dyn Session>> {
+    fn names(&mut self) -> PluginResult<NamesAnswer> {
+        copy(&self.0.names()?)
+    }
+
     fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer> {
         copy(&passed(request, |request| self.0.facts(request))?)
     }

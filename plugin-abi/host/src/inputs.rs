@@ -1,6 +1,6 @@
 //! Inputs: what the user points at, as read-only trees that are named by their content.
 //!
-//! An [`Opener`] turns a path into a [`Tree`]; [`Inputs`] numbers the trees of one session and
+//! An [`Opener`] turns a [`Place`] into a [`Tree`]; [`Inputs`] numbers the trees of one session and
 //! answers a plugin's questions about them. A folder and an archive of it list and read the same:
 //!
 //! - a path has `/` between plain names; anything else (`..`, an absolute path) leads nowhere;
@@ -12,20 +12,32 @@
 //! between two looks at it: such a person could have written other facts in the first place.
 
 mod archive;
+mod cache;
+mod compression;
+mod digest;
 mod folder;
 mod pack;
 mod path;
+mod place;
+mod remote;
 mod unpack;
 
 pub use pack::Pack;
+pub use place::{GitPlace, Place};
+pub use remote::{Network, Progress};
 pub use unpack::{Limits, read_archive};
 
 use archive::Archive;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use cache::Cache;
 use folder::Folder;
 use path::Hidden;
 use rayon::prelude::*;
-use std::{fs, io, path::Path, path::PathBuf, sync::OnceLock};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
 use x2nix_protocol::{
     Diagnostic, Entry, FileContent, Host, ListAnswer, ListRequest, Origin, PluginResult,
     ReadAnswer, ReadRequest, TreeId,
@@ -34,8 +46,10 @@ use x2nix_protocol::{
 /// Opens inputs.
 #[derive(Debug, Clone, Default)]
 pub struct Opener {
-    cache: Option<PathBuf>,
+    cache: Option<Cache>,
     limits: Limits,
+    network: Network,
+    progress: Option<Arc<dyn Progress>>,
 }
 
 /// How one input is opened.
@@ -48,12 +62,33 @@ pub struct OpenOptions {
     /// Names that mark the top of an input. An archive whose entries all lie in one folder is read
     /// from within that folder, as hosts of repositories pack them, unless it has such a name.
     pub markers: Vec<String>,
+    /// What a lock says of this input, where its content is to be kept although upstream may have
+    /// moved on. It is used without the network if the cache has it. Where nobody has it any more,
+    /// what there is now is opened, with a note; compare [`Tree::hash`]. It means nothing for a
+    /// folder or a file, whose content now is what the user wants.
+    pub locked: Option<Locked>,
+}
+
+/// What a lock says of an input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locked {
+    /// Where it was; see [`Tree::location`].
+    pub location: String,
+    /// The hash of its content; see [`Tree::hash`].
+    pub hash: String,
+}
+
+impl OpenOptions {
+    fn locked_digest(&self) -> Option<[u8; 32]> {
+        let digest = BASE64.decode(self.locked.as_ref()?.hash.strip_prefix("sha256-")?);
+        digest.ok()?.try_into().ok()
+    }
 }
 
 impl Opener {
     /// Opens inputs, keeping what was learned of archives in `cache`, if there is one.
     pub fn new(cache: Option<PathBuf>) -> Self {
-        Self { cache, limits: Limits::default() }
+        Self { cache: cache.map(Cache::new), ..Self::default() }
     }
 
     /// The same with other limits.
@@ -62,24 +97,51 @@ impl Opener {
         Self { limits, ..self }
     }
 
-    /// Opens a folder or an archive.
+    /// The same with another use of the network.
+    #[must_use]
+    pub fn with_network(self, network: Network) -> Self {
+        Self { network, ..self }
+    }
+
+    /// The same with somebody who is told how fetches go.
+    #[must_use]
+    pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
+        Self { progress: Some(progress), ..self }
+    }
+
+    /// Opens what is at a place.
+    pub fn open_place(&self, place: &Place, options: &OpenOptions) -> PluginResult<Tree> {
+        let label = match options.label.as_str() {
+            "" => place.text(),
+            given => given.to_owned(),
+        };
+        let found = match place {
+            Place::Path(path) => return self.open(path, options),
+            Place::Url(url) => remote::open_url(self, url, &label, options)?,
+            Place::Git(git) => remote::open_git(self, git, &label, options)?,
+        };
+        Ok(Tree::of_archive(label, found, options))
+    }
+
+    /// Opens a folder or an archive on this machine.
     pub fn open(&self, path: &Path, options: &OpenOptions) -> PluginResult<Tree> {
         let label = match options.label.as_str() {
             "" => path.display().to_string(),
             given => given.to_owned(),
         };
         let kind = fs::metadata(path).map_err(|error| unreadable(&label, &error))?.file_type();
-        let hidden = Hidden::new(&options.exclude);
-        let content = if kind.is_dir() {
-            Content::Folder(Folder::open(path, &label, hidden, self.limits.file)?)
-        } else if kind.is_file() {
-            let cache = self.cache.as_deref();
-            Content::Archive(Archive::open(path, &label, hidden, options, cache, &self.limits)?)
-        } else {
+        if kind.is_file() {
+            let found = archive::open_file(self, path, &label)?;
+            return Ok(Tree::of_archive(label, found, options));
+        }
+        if !kind.is_dir() {
             let error = io::Error::other("it is neither a folder nor a file");
             return Err(unreadable(&label, &error));
-        };
-        Ok(Tree { label, content, hash: OnceLock::new() })
+        }
+        let hidden = Hidden::new(&options.exclude);
+        let content = Content::Folder(Folder::open(path, &label, hidden, self.limits.file)?);
+        let (location, notes) = (None, Vec::new());
+        Ok(Tree { label, location, content, notes, hash: OnceLock::new() })
     }
 }
 
@@ -87,7 +149,10 @@ impl Opener {
 #[derive(Debug)]
 pub struct Tree {
     label: String,
+    location: Option<String>,
     content: Content,
+    /// What the user should know of opening it.
+    notes: Vec<Diagnostic>,
     hash: OnceLock<PluginResult<Hashed>>,
 }
 
@@ -105,12 +170,26 @@ struct Hashed {
 }
 
 impl Tree {
+    fn of_archive(label: String, mut found: archive::Found, options: &OpenOptions) -> Self {
+        let location = Some(std::mem::take(&mut found.location)).filter(|text| !text.is_empty());
+        let notes = std::mem::take(&mut found.notes);
+        let archive = Archive::new(found, Hidden::new(&options.exclude), options);
+        Self { label, location, content: Content::Archive(archive), notes, hash: OnceLock::new() }
+    }
+
     /// What to call it in messages.
     pub fn label(&self) -> &str {
         &self.label
     }
 
-    /// The hash of its content in SRI form; for an archive, of the archive's own bytes.
+    /// Where it was found, as a lock is to say it, so that the same content can be found again;
+    /// nothing for a path on this machine, which only its user can name.
+    pub fn location(&self) -> Option<&str> {
+        self.location.as_deref()
+    }
+
+    /// The hash of its content in SRI form; for an archive, of the archive's own bytes. A revision of
+    /// git has the same hash as a folder with its files.
     ///
     /// A folder is read for this in full, once.
     pub fn hash(&self) -> PluginResult<&str> {
@@ -121,10 +200,11 @@ impl Tree {
         hash.as_ref().map(|hashed| hashed.sri.as_str()).map_err(Clone::clone)
     }
 
-    /// What was left out and why. A folder's are known once it was hashed.
+    /// What the user should know: what was left out and why. A folder's are known once it was hashed.
     pub fn notes(&self) -> Vec<Diagnostic> {
         let hashed = self.hash.get().and_then(|hash| hash.as_ref().ok());
-        let mut notes = hashed.map(|hashed| hashed.notes.clone()).unwrap_or_default();
+        let mut notes = self.notes.clone();
+        notes.extend(hashed.into_iter().flat_map(|hashed| hashed.notes.iter().cloned()));
         if let Content::Archive(archive) = &self.content {
             notes.extend(archive.notes(&self.label));
         }
@@ -211,7 +291,7 @@ fn unreadable(label: &str, error: &io::Error) -> Box<Diagnostic> {
     let help = match error.kind() {
         io::ErrorKind::NotFound => "check the path",
         io::ErrorKind::PermissionDenied => "check the permissions",
-        _ => "give a folder, or a .tar.gz archive, that can be read",
+        _ => "give a folder or an archive that can be read",
     };
     Diagnostic::error("input::unreadable", format!("cannot read {label}: {error}"))
         .access()

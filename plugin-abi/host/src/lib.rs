@@ -1,6 +1,6 @@
 //! What a plugin may see of the world, and the carriers that bring a plugin in.
 //!
-//! - [`inputs`]: folders and archives as content-hashed, read-only trees; the [`Host`] of a session.
+//! - [`inputs`]: folders, archives, addresses and git revisions as content-hashed, read-only trees; the [`Host`] of a session.
 //! - [`carrier`]: runs a linked-in plugin over documents alone, as a foreign one would run.
 //! - [`kept`]: writes the files that x2nix leaves behind, whole or not at all.
 //!

@@ -1,10 +1,10 @@
 //! `x2nix check`: does a lock file still hold?
 
-use super::{lock_path, read_lock};
+use super::{lock_bytes, lock_path, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::folder_of,
-    project::{locked_paths, open_inputs, unreadable},
+    project::{Wanted, open_inputs, unreadable},
     report::{Format, Stop, answer_json, done},
 };
 use clap::ArgMatches;
@@ -13,8 +13,9 @@ use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Request,
     lock::{Lock, check_claims},
-    protocol::{Diagnostic, Host, Origin},
+    protocol::{Diagnostic, Fault, Host, Origin},
 };
+use x2nix_plugin_host::inputs::Place;
 
 /// Runs the command.
 pub(crate) fn run(
@@ -26,28 +27,56 @@ pub(crate) fn run(
     let lock = read_lock(&path)?;
     let mut found = check_schema(&path)?;
     found.extend(check_claims(&lock));
-    let folder = folder_of(&path);
-    let wanted = locked_paths(&lock.inputs, folder);
-    let missing: Vec<_> =
-        wanted.iter().filter(|(_, path)| !path.exists()).map(|(_, path)| path).collect();
-    let inputs_checked = missing.is_empty();
-    if inputs_checked {
-        let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
-        let (host, request) = reopen(&lock, &path)?;
-        let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
-        found.extend(checked.stale);
-        found.extend(checked.violations);
-    }
+    let wanted = wanted(&lock, &path)?;
+    let missing = match first_missing(&wanted) {
+        Some(path) => Some(format!("{} is not here", path.display())),
+        None => match open(&lock, &path, &wanted, matches.get_flag("offline")) {
+            Ok((host, request)) => {
+                let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+                let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
+                found.extend(checked.stale);
+                found.extend(checked.violations);
+                None
+            }
+            // What is elsewhere may be out of reach; the lock is no worse for it.
+            Err(Stop::Refused(error)) if error.fault == Fault::Access && is_elsewhere(&error) => {
+                Some(error.message)
+            }
+            Err(stop) => return Err(stop),
+        },
+    };
     if !found.is_empty() {
         return Err(Stop::Failed(found));
     }
-    tell(&lock, missing.first().map(|path| path.as_path()), format)
+    tell(&lock, missing.as_deref(), format)
+}
+
+fn wanted(lock: &Lock, path: &Path) -> Result<Vec<Wanted>, Stop> {
+    lock.inputs.iter().map(|input| Wanted::of_lock(input, folder_of(path))).collect()
+}
+
+fn first_missing(wanted: &[Wanted]) -> Option<&Path> {
+    wanted.iter().filter_map(Wanted::path).find(|path| !path.exists())
+}
+
+/// Whether a message is about an input that is not on this machine.
+fn is_elsewhere(error: &Diagnostic) -> bool {
+    let place = error.origin.as_ref().map(|origin| Place::parse(&origin.file));
+    matches!(place, Some(Ok(Place::Url(_) | Place::Git(_))))
 }
 
 /// What a lock was made from, opened again, and the request that it answers.
 pub(super) fn reopen(lock: &Lock, path: &Path) -> Result<(Arc<dyn Host>, Request), Stop> {
-    let folder = folder_of(path);
-    let opened = open_inputs(&locked_paths(&lock.inputs, folder), folder)?;
+    open(lock, path, &wanted(lock, path)?, false)
+}
+
+fn open(
+    lock: &Lock,
+    path: &Path,
+    wanted: &[Wanted],
+    offline: bool,
+) -> Result<(Arc<dyn Host>, Request), Stop> {
+    let opened = open_inputs(wanted, folder_of(path), offline)?;
     let request = Request {
         inputs: opened.inputs,
         roots: lock.request.roots.clone(),
@@ -60,17 +89,19 @@ pub(super) fn reopen(lock: &Lock, path: &Path) -> Result<(Arc<dyn Host>, Request
     Ok((opened.host, request))
 }
 
-fn tell(lock: &Lock, missing: Option<&Path>, format: Format) -> Result<(), Stop> {
+fn tell(lock: &Lock, missing: Option<&str>, format: Format) -> Result<(), Stop> {
     if format == Format::Json {
-        return answer_json(&json!({ "status": "holds", "inputs_checked": missing.is_none() }));
+        let checked = missing.is_none();
+        return answer_json(
+            &json!({ "status": "holds", "inputs_checked": checked, "not_checked": missing }),
+        );
     }
     let count = lock.packages.len();
     done(
         &match missing {
             None => format!("the lock holds: {count} packages, checked against their inputs"),
             Some(missing) => format!(
-                "the lock agrees with itself: {count} packages; {} is not here, so what it says was not checked",
-                missing.display()
+                "the lock agrees with itself: {count} packages; {missing}, so what it says was not checked"
             ),
         },
         format,
@@ -82,7 +113,7 @@ fn tell(lock: &Lock, missing: Option<&Path>, format: Format) -> Result<(), Stop>
 fn check_schema(path: &Path) -> Result<Vec<Diagnostic>, Stop> {
     /// More would only repeat the same mistake.
     const SHOWN: usize = 5;
-    let text = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    let text = lock_bytes(path).map_err(|error| unreadable(path, &error))?;
     let bug = |error: &dyn std::fmt::Display| Stop::Bug(error.to_string());
     let document: serde_json::Value = serde_json::from_slice(&text).map_err(|error| bug(&error))?;
     let schema = serde_json::to_value(schemars::schema_for!(Lock)).map_err(|error| bug(&error))?;

@@ -1,16 +1,17 @@
 //! `x2nix resolve`: choose versions, write the lock file and the Nix file.
 
-use super::{this_platform, write};
+use super::{lock_bytes, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::{folder_of, from_folder},
-    project::{LOCK, NIX, Settings, open_inputs, unreadable},
+    project::{LOCK, NIX, Settings, Wanted, open_inputs, place_in_settings, unreadable},
     report::{Format, Stop, answer, answer_json, done, note_all},
 };
 use clap::ArgMatches;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::Metadata,
     path::{Path, PathBuf},
 };
 use x2nix_core::{
@@ -18,6 +19,7 @@ use x2nix_core::{
     lock::{self, Lock, Optimality},
     protocol::{Diagnostic, InputKind, OptionValue, Role},
 };
+use x2nix_plugin_host::inputs::Place;
 
 /// Runs the command.
 pub(crate) fn run(
@@ -31,19 +33,25 @@ pub(crate) fn run(
     let settings = Settings::read(&places.folder)?;
     let dry_run = matches.get_flag("dry-run");
 
+    let previous = previous(matches, &places.lock, name)?;
     let mut wanted = Vec::new();
     if places.project {
-        wanted.push((InputKind::Project, places.folder.clone()));
+        let folder = Place::Path(places.folder.clone());
+        wanted.push(Wanted::new(InputKind::Project, folder, None));
     }
-    wanted.extend(repositories(matches, &settings, &places.folder)?);
-    let opened = open_inputs(&wanted, folder_of(&places.lock))?;
+    wanted.extend(repositories(matches, &settings, &places.folder, previous.as_ref())?);
+    let opened = open_inputs(&wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
     let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
-    request.previous = previous(matches, &places.lock, name)?;
+    request.previous = previous;
     request.build = !dry_run;
     let resolved = x2nix_core::resolve(ecosystem.plugin.as_ref(), &opened.host, &request);
     let Resolution { lock, notes } =
         resolved.map_err(|failure| match (failure, matches.get_flag("verbose")) {
-            (Failure::Unsolvable { platform, explanation, notes }, verbose) => {
+            (Failure::Unsolvable { platform, mut explanation, notes }, verbose) => {
+                let plugin = ecosystem.plugin.as_ref();
+                let help =
+                    x2nix_core::suggest(plugin, &opened.host, &request, &platform, &explanation);
+                explanation.suggestions = help.unwrap_or_default();
                 Stop::Unsolvable { platform, explanation, verbose, notes }
             }
             (failure, _) => failure.into(),
@@ -116,20 +124,29 @@ pub(super) fn repositories(
     matches: &ArgMatches,
     settings: &Settings,
     folder: &Path,
-) -> Result<Vec<(InputKind, PathBuf)>, Stop> {
-    let given: Vec<PathBuf> =
-        matches.get_many::<PathBuf>("repo").into_iter().flatten().cloned().collect();
-    let paths = if given.is_empty() {
-        settings.repositories.iter().map(|path| folder.join(path)).collect()
-    } else {
-        given
-    };
-    if paths.is_empty() {
+    previous: Option<&Lock>,
+) -> Result<Vec<Wanted>, Stop> {
+    let given = matches.get_many::<PathBuf>("repo").into_iter().flatten();
+    let mut places = given.map(|given| place_of(given)).collect::<Result<Vec<_>, _>>()?;
+    if places.is_empty() {
+        let named = settings.repositories.iter();
+        places = named.map(|text| place_in_settings(text, folder)).collect::<Result<_, _>>()?;
+    }
+    if places.is_empty() {
         return Err(Diagnostic::error("request::repository", "there is no repository to choose packages from")
-            .help("give one with --repo DIR or --repo FILE.tar.gz, or as `repositories = [\"…\"]` in x2nix.toml")
+            .help("give one with --repo DIR, FILE.tar.gz, URL or git+URL, or as `repositories = [\"…\"]` in x2nix.toml")
             .into());
     }
-    Ok(paths.into_iter().map(|path| (InputKind::Repository, path)).collect())
+    let wanted = |place| Wanted::new(InputKind::Repository, place, previous);
+    Ok(places.into_iter().map(wanted).collect())
+}
+
+/// A place as a flag gives it; what is not text can only be a path.
+fn place_of(given: &Path) -> Result<Place, Stop> {
+    match given.to_str() {
+        Some(text) => Ok(Place::parse(text)?),
+        None => Ok(Place::Path(given.to_owned())),
+    }
 }
 
 fn environment(matches: &ArgMatches) -> Result<BTreeMap<String, String>, Stop> {
@@ -162,7 +179,12 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
     if update.iter().any(String::is_empty) || path == Path::new("-") {
         return Ok(None);
     }
-    let bytes = match std::fs::read(path) {
+    // A device or a pipe is there to be written to.
+    let writable_only = |about: Metadata| !about.is_file() && !about.is_dir();
+    if std::fs::metadata(path).is_ok_and(writable_only) {
+        return Ok(None);
+    }
+    let bytes = match lock_bytes(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
@@ -173,8 +195,8 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
 }
 
 fn require_unchanged(lock: &Lock, path: &Path) -> Result<(), Stop> {
-    let present = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
-    if present == lock::write(lock) {
+    let present = lock_bytes(path).map_err(|error| unreadable(path, &error))?;
+    if present == lock::write(lock).as_bytes() {
         return Ok(());
     }
     let message = format!("the lock file {} is not up to date", path.display());

@@ -63,7 +63,8 @@ pub(crate) fn run(
     let ecosystem = ecosystems::find(ecosystems, name)?;
     let folder = Path::new(".");
     let settings = Settings::read(folder)?;
-    let opened = open_inputs(&repositories(matches, &settings, folder)?, folder)?;
+    let wanted = repositories(matches, &settings, folder, None)?;
+    let opened = open_inputs(&wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);
     let request = request(ecosystem, matches, opened.inputs, &settings)?;
     let names = x2nix_core::names(ecosystem.plugin.as_ref(), &opened.host, &listing(&request))?;

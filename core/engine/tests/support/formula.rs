@@ -114,7 +114,8 @@ fn leaf(words: &mut &[&str]) -> Formula {
         *words = &words[1..];
         return inner;
     }
-    let mut edge = Edge { set: SetText { name: (*first).into(), bounds: vec![] }, ..Edge::default() };
+    let mut edge =
+        Edge { set: SetText { name: (*first).into(), bounds: vec![] }, ..Edge::default() };
     loop {
         match **words {
             ["post", ..] => edge.post = true,

@@ -52,13 +52,9 @@ impl Plugin for ScenarioPlugin {
         let text = String::from_utf8_lossy(bytes);
         let scenario: Scenario = toml::from_str(&text)
             .map_err(|error| Diagnostic::error("scenario::syntax", error.to_string()))?;
+        let scenario = scenario.at(request.options.contains_key(PREVIOUS));
         let mut session = ScenarioSession::new(scenario, request.platform.clone());
-        let roots = if request.options.contains_key(PREVIOUS) {
-            session.scenario.previous.clone().unwrap_or_default()
-        } else {
-            session.scenario.roots.clone()
-        };
-        let mut roots = session.requirements(&roots);
+        let mut roots = session.requirements(&session.scenario.roots.clone());
         for root in &mut roots {
             root.origin = Some(Origin::new("request", root.line.take()));
         }
@@ -123,7 +119,8 @@ impl ScenarioSession {
     fn name(&mut self, key: &str) -> NameId {
         let (id, new) = number(&mut self.names, key.to_owned());
         if new {
-            let (text, context) = key.rsplit_once('@').filter(|(text, _)| !text.is_empty()).unwrap_or((key, ""));
+            let (text, context) =
+                key.rsplit_once('@').filter(|(text, _)| !text.is_empty()).unwrap_or((key, ""));
             let kind = self.about(key).kind.unwrap_or_default();
             self.news.names.push(NameEntry { text: text.into(), context: context.into(), kind });
         }
@@ -329,8 +326,7 @@ impl Session for ScenarioSession {
                 requires.iter().flat_map(|need| self.built_before(&need.need, &chosen)).collect();
             depends.sort_unstable();
             depends.dedup();
-            let edge =
-                |unit| UnitEdge { unit, role: Role::default(), purpose: Purpose::default() };
+            let edge = |unit| UnitEdge { unit, role: Role::default(), purpose: Purpose::default() };
             let unit = Unit {
                 name,
                 version,

@@ -30,6 +30,23 @@ pub(crate) struct Scenario {
     pub(crate) expect: Expected,
 }
 
+impl Scenario {
+    /// What is asked for, and of what: now, or when the previous lock was made.
+    pub(crate) fn at(mut self, previous: bool) -> Self {
+        if previous {
+            self.roots = self.previous.take().unwrap_or_default();
+            self.packages.retain(|_, package| !package.new);
+        } else {
+            for package in self.packages.values_mut() {
+                if let Some(now) = package.now.take() {
+                    *package = *now;
+                }
+            }
+        }
+        self
+    }
+}
+
 fn linux() -> Vec<String> {
     vec!["x86_64-linux".into()]
 }
@@ -58,6 +75,12 @@ pub(crate) struct PackageText {
     pub(crate) marks: Vec<x2nix_protocol::Mark>,
     #[serde(default)]
     pub(crate) excluded: Option<String>,
+    /// It was not there yet when the previous lock was made.
+    #[serde(default)]
+    pub(crate) new: bool,
+    /// What is said of it now, if that was different when the previous lock was made.
+    #[serde(default)]
+    pub(crate) now: Option<Box<PackageText>>,
     /// The platforms that it is for; excluded on others.
     #[serde(default)]
     pub(crate) only: Option<Vec<String>>,
@@ -123,11 +146,22 @@ pub(crate) struct ExpectedAnswer {
     pub(crate) no_edges: Vec<String>,
 }
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios")
+}
+
+/// Writes the explanation that a scenario expects into its file, where it ends with one.
+pub(crate) fn update(name: &str, text: &str, says: &str) {
+    if let Some((before, _)) = text.split_once("unsolvable = ") {
+        let text = format!("{before}unsolvable = \"\"\"\n{says}\n\"\"\"\n");
+        fs::write(folder().join(format!("{name}.toml")), text).expect("a scenario can be written");
+    }
+}
+
 /// All scenario files, by name.
 pub(crate) fn files() -> BTreeMap<String, String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/scenarios");
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(folder).expect("the scenarios are there") {
+    for entry in fs::read_dir(folder()).expect("the scenarios are there") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             let name = path.file_stem().expect("a name").to_string_lossy().into_owned();

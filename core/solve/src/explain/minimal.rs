@@ -60,9 +60,8 @@ fn few_roots(sat: &mut Sat<'_>) -> Option<FxHashSet<usize>> {
         if !roots.contains(&root) {
             continue;
         }
-        let rest = |index: &usize| {
-            !is_root(sat, *index) || (*index != root && roots.contains(index))
-        };
+        let rest =
+            |index: &usize| !is_root(sat, *index) || (*index != root && roots.contains(index));
         let rest: Vec<_> = all.iter().copied().filter(rest).collect();
         if let Some(core) = sat.core(&rest) {
             roots.retain(|root| core.contains(root));
@@ -85,11 +84,16 @@ fn near(
         .iter()
         .enumerate()
         .map(|(index, fact)| match fact.key {
-            Key::Root(_) => if roots.contains(&index) { 0 } else { far },
+            Key::Root(_) => {
+                if roots.contains(&index) {
+                    0
+                } else {
+                    far
+                }
+            }
             Key::Cycle(position) => {
                 let members = forbidden[position].iter();
-                let depth =
-                    |id: &CandidateId| names.get(&universe.candidate(*id).name).copied();
+                let depth = |id: &CandidateId| names.get(&universe.candidate(*id).name).copied();
                 members.map(|id| depth(id).unwrap_or(far)).max().unwrap_or(far)
             }
             Key::Excluded(name, _)
@@ -187,8 +191,7 @@ fn plain(
     let steps: Vec<_> = whole_first.chain(one_by_one).collect();
     for step in steps {
         if step.iter().any(|index| left.contains(index)) {
-            let rest: Vec<_> =
-                left.iter().copied().filter(|index| !step.contains(index)).collect();
+            let rest: Vec<_> = left.iter().copied().filter(|index| !step.contains(index)).collect();
             if let Some(core) = sat.core(&rest) {
                 left = core;
             }

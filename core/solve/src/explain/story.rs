@@ -17,7 +17,7 @@ use crate::formula::{Guarded, Key};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::{BTreeMap, VecDeque};
 use x2nix_model::{CandidateId, Universe};
-use x2nix_protocol::{ClassId, Granularity, NameId, Need, Origin};
+use x2nix_protocol::{Granularity, NameId, Need, Origin};
 
 /// Tells some facts.
 pub(super) fn tell(
@@ -27,19 +27,18 @@ pub(super) fn tell(
 ) -> Vec<Reason> {
     let relevant = relevant(universe, facts);
     let mut said: BTreeMap<NameId, Vec<Fact<'_>>> = BTreeMap::new();
-    let mut rules = Vec::new();
     for fact in facts {
         let mut owners: Vec<_> =
             fact.owners.iter().copied().filter(|id| relevant.contains(id)).collect();
         if owners.is_empty() {
             owners.clone_from(&fact.owners);
         }
-        let name = match fact.key {
-            Key::Excluded(name, _) | Key::Requires(name, _) | Key::Conflict(name, _) => name,
-            _ => {
-                rules.push(Fact { key: fact.key, owners });
-                continue;
-            }
+        let (Key::Excluded(name, _)
+        | Key::Requires(name, _)
+        | Key::Conflict(name, _)
+        | Key::Class(name, _)) = fact.key
+        else {
+            continue;
         };
         said.entry(name).or_default().push(Fact { key: fact.key, owners });
     }
@@ -51,7 +50,7 @@ pub(super) fn tell(
         reasons: Vec::new(),
     };
     for (position, root) in universe.roots.iter().enumerate() {
-        if rules.iter().any(|fact| fact.key == Key::Root(position)) {
+        if facts.iter().any(|fact| fact.key == Key::Root(position)) {
             let text = format!(
                 "you asked for {}{}",
                 words::formula(universe, &root.need),
@@ -66,7 +65,7 @@ pub(super) fn tell(
     for name in teller.said.keys().copied().collect::<Vec<_>>() {
         teller.name(name, 1);
     }
-    teller.conclude(&rules, facts, forbidden);
+    teller.conclude(facts, forbidden);
     teller.reasons
 }
 
@@ -193,10 +192,12 @@ impl<'u> Teller<'u> {
                         ReasonKind::Requires => words::missing(self.universe, &needs),
                         _ => String::new(),
                     };
-                    let text =
-                        format!("{subject} {verb} {}{missing}", words::shortened(&saying.text));
-                    let mut reason =
-                        Reason::new(depth, family.kind, text, saying.origin.clone());
+                    let object = match family.kind {
+                        ReasonKind::Requires => words::shortened(&saying.text),
+                        _ => saying.text.clone(),
+                    };
+                    let text = format!("{subject} {verb} {object}{missing}");
+                    let mut reason = Reason::new(depth, family.kind, text, saying.origin.clone());
                     reason.parts = vec![self.part(family.kind, saying)];
                     self.reasons.push(reason);
                     self.descend(&needs, depth + 1);
@@ -231,8 +232,8 @@ impl<'u> Teller<'u> {
                 }
                 Key::Conflict(_, set) => {
                     let conflict = facts.conflicts.iter().find(|conflict| conflict.set == set);
-                    let origin = conflict
-                        .and_then(|conflict| universe.fact_origin(newest, conflict.line));
+                    let origin =
+                        conflict.and_then(|conflict| universe.fact_origin(newest, conflict.line));
                     let mut text = universe.set_text(set);
                     let members = &universe.set(set).members;
                     if members.len() > 1
@@ -243,11 +244,15 @@ impl<'u> Teller<'u> {
                     }
                     (ReasonKind::Conflict, vec![universe.set(set).name], text, None, origin)
                 }
+                Key::Class(_, class) => {
+                    let origin = universe.fact_origin(newest, None);
+                    let text = format!("class {}", universe.class(class));
+                    (ReasonKind::Class, Vec::new(), text, None, origin)
+                }
                 _ => continue,
             };
-            let family = families.iter().position(|family| {
-                family.kind == kind && family.shape == shape
-            });
+            let family =
+                families.iter().position(|family| family.kind == kind && family.shape == shape);
             let index = family.unwrap_or_else(|| {
                 families.push(Family { kind, shape, sayings: Vec::new() });
                 families.len() - 1
@@ -263,7 +268,9 @@ impl<'u> Teller<'u> {
                 saying.owners.sort_unstable();
                 saying.owners.dedup();
             }
-            family.sayings.sort_by(|a, b| a.owners.cmp(&b.owners).then_with(|| a.text.cmp(&b.text)));
+            family
+                .sayings
+                .sort_by(|a, b| a.owners.cmp(&b.owners).then_with(|| a.text.cmp(&b.text)));
         }
         families.sort_by_key(|family| {
             let first = &family.sayings[0];
@@ -281,13 +288,9 @@ impl<'u> Teller<'u> {
         owners.sort_unstable();
         owners.dedup();
         let (subject, many) = self.subject(&owners, true);
-        let verb = verb(family.kind, many);
+        let verb = verb(family.kind, many).trim_end_matches(':');
         let first = &family.sayings[0];
-        let example = || {
-            let id = first.owners[0];
-            let version = &universe.candidate(id).facts.version;
-            format!("{version}: {}", words::shortened(&first.text))
-        };
+        let version = &universe.candidate(first.owners[0]).facts.version;
         let names: Vec<_> = family.shape.iter().map(|&name| universe.name_text(name)).collect();
         let own = |saying: &Saying<'_>| {
             let [name] = names.as_slice() else { return false };
@@ -296,21 +299,29 @@ impl<'u> Teller<'u> {
             })
         };
         let object = match family.kind {
-            ReasonKind::Excluded => format!("for reasons of their own ({})", example()),
+            ReasonKind::Excluded => {
+                format!("for reasons of their own ({version}: {})", first.text)
+            }
             _ if family.sayings.iter().all(own) => format!("{} of the same version", names[0]),
-            _ => format!("{}, each in a range of its own ({})", names.join(" | "), example()),
+            _ => format!(
+                "{}, each in a range of its own ({version}: {})",
+                names.join(" | "),
+                words::shortened(&first.text)
+            ),
         };
-        let verb = verb.trim_end_matches(':');
         let text = format!("{subject} {verb} {object}");
         let mut reason = Reason::new(depth, family.kind, text, first.origin.clone());
-        reason.parts =
-            family.sayings.iter().map(|saying| self.part(family.kind, saying)).collect();
+        reason.parts = family.sayings.iter().map(|saying| self.part(family.kind, saying)).collect();
         reason
     }
 
     fn part(&self, kind: ReasonKind, saying: &Saying<'_>) -> Part {
         let (subject, many) = self.subject(&saying.owners, false);
-        let text = format!("{subject} {} {}", verb(kind, many), saying.text);
+        let missing = match (kind, saying.need) {
+            (ReasonKind::Requires, Some(need)) => words::missing(self.universe, &[need]),
+            _ => String::new(),
+        };
+        let text = format!("{subject} {} {}{missing}", verb(kind, many), saying.text);
         Part { text, origin: saying.origin.clone() }
     }
 
@@ -322,38 +333,23 @@ impl<'u> Teller<'u> {
     }
 
     /// Tells what makes the facts a contradiction.
-    fn conclude(
-        &mut self,
-        rules: &[Fact<'u>],
-        facts: &[Guarded<'_>],
-        forbidden: &[Vec<CandidateId>],
-    ) {
+    fn conclude(&mut self, facts: &[Guarded<'_>], forbidden: &[Vec<CandidateId>]) {
         let universe = self.universe;
-        let mut classes: BTreeMap<ClassId, Vec<&Fact<'_>>> = BTreeMap::new();
+        let mut classes = Vec::new();
         let mut single = Vec::new();
-        for rule in rules {
-            match rule.key {
-                Key::Class(_, class) => classes.entry(class).or_default().push(rule),
+        for fact in facts {
+            match fact.key {
+                Key::Class(_, class) => classes.push(class),
                 Key::OneVersion(name) => single.push(name),
                 _ => {}
             }
         }
-        for (class, members) in classes {
+        classes.sort_unstable();
+        classes.dedup();
+        for class in classes {
             let class = universe.class(class);
-            let subjects: Vec<_> =
-                members.iter().map(|member| self.subject(&member.owners, false).0).collect();
-            let text = format!(
-                "{} are of class {class}, of which only one package can be chosen",
-                list(&subjects, "and")
-            );
-            let origin = |member: &Fact<'_>| universe.fact_origin(member.owners[0], None);
-            let mut reason = Reason::new(0, ReasonKind::Class, text, origin(members[0]));
-            let part = |(member, subject): (&&Fact<'_>, &String)| {
-                let are = if member.owners.len() > 1 { "are" } else { "is" };
-                Part { text: format!("{subject} {are} of class {class}"), origin: origin(member) }
-            };
-            reason.parts = members.iter().zip(&subjects).map(part).collect();
-            self.reasons.push(reason);
+            let text = format!("only one package of class {class} can be chosen");
+            self.reasons.push(Reason::new(0, ReasonKind::Class, text, None));
         }
         let mut vague = Vec::new();
         for name in single {
@@ -376,8 +372,8 @@ impl<'u> Teller<'u> {
             );
             self.reasons.push(Reason::new(0, ReasonKind::OneVersion, text, None));
         }
-        for rule in rules {
-            if let Key::Cycle(position) = rule.key {
+        for fact in facts {
+            if let Key::Cycle(position) = fact.key {
                 let members = forbidden[position].iter();
                 let names: Vec<_> = members.map(|&id| universe.candidate_text(id)).collect();
                 let text = match names.as_slice() {
@@ -430,6 +426,8 @@ impl<'u> Teller<'u> {
 fn verb(kind: ReasonKind, many: bool) -> &'static str {
     match (kind, many) {
         (ReasonKind::Excluded, _) => "cannot be chosen:",
+        (ReasonKind::Class, false) => "is of",
+        (ReasonKind::Class, true) => "are of",
         (ReasonKind::Conflict, false) => "conflicts with",
         (ReasonKind::Conflict, true) => "conflict with",
         (_, false) => "requires",

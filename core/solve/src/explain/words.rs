@@ -4,7 +4,7 @@ use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{NameId, Need, SetId};
 
 /// Beyond this a formula is shortened; its full text stays among the parts of its reason.
-const LONGEST: usize = 100;
+const LONGEST: usize = 90;
 
 /// `a`, `a and b`, `a, b and c`.
 pub(crate) fn list(items: &[String], last: &str) -> String {
@@ -105,7 +105,8 @@ pub(crate) fn missing(universe: &Universe, needs: &[&Need]) -> String {
             let all: Vec<_> = universe.candidates_of(name).collect();
             if !all.is_empty() {
                 let are = if all.len() == 1 { "is" } else { "are" };
-                return format!(", but there {are} only {}", versions(universe, &all, false));
+                let all = versions(universe, &all, false).replace("(all ", "(");
+                return format!(", but no version fits: there {are} {all}");
             }
             let similar = match known.similar.as_slice() {
                 [] => String::new(),

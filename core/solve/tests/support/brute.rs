@@ -86,7 +86,9 @@ fn mentions(formula: &Formula, choice: &Choice, built: bool, into: &mut Choice) 
             }
         }
         Formula::All(parts) | Formula::Any(parts) => {
-            parts.iter().for_each(|part| mentions(part, choice, built, into));
+            for part in parts {
+                mentions(part, choice, built, into);
+            }
         }
     }
 }
@@ -130,7 +132,9 @@ fn names(formula: &Formula, into: &mut [bool]) {
     match formula {
         Formula::Leaf { set, .. } => into[set.name] = true,
         Formula::All(parts) | Formula::Any(parts) => {
-            parts.iter().for_each(|part| names(part, into));
+            for part in parts {
+                names(part, into);
+            }
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn candidate(
     // What the package set of Nix provides is there, whatever the file thinks of the platform.
     let available = file.available()?;
     if !provided && !available.eval(&|variable| environment.global(variable), false) {
-        candidate.excluded = Some(format!("`available: {}` is false here", brief(&available)));
+        candidate.excluded = Some(unavailable(&available, environment));
         candidate.line = file.position("available").map(|position| position.line);
         return Ok(candidate);
     }
@@ -66,6 +66,57 @@ pub(super) fn candidate(
     });
     candidate.classes = file.conflict_class()?.iter().map(|class| numbers.class(class)).collect();
     Ok(candidate)
+}
+
+/// Why a version is not available: its own filter, and what its variables are here.
+fn unavailable(available: &Filter, environment: &Environment) -> String {
+    let mut names = Vec::new();
+    variables(available, &mut names);
+    let here = names.into_iter().map(|name| {
+        match environment.global(&Variable { scope: Scope::Global, name }) {
+            Some(value) => format!("{name} is {}", value.into_text()),
+            None => format!("{name} is not set"),
+        }
+    });
+    let here: Vec<_> = here.collect();
+    match here.as_slice() {
+        [] => format!("marked `available: {}`", brief(available)),
+        here => {
+            format!("available only where `{}`, and here {}", brief(available), here.join(", "))
+        }
+    }
+}
+
+/// The global variables that a filter mentions, outside of strings.
+fn variables<'f>(filter: &'f Filter, names: &mut Vec<&'f str>) {
+    match filter {
+        Filter::Bool(_) | Filter::String(_) => {}
+        Filter::Ident(ident) => {
+            if ident.packages.is_empty() && !names.contains(&&*ident.variable) {
+                names.push(&ident.variable);
+            }
+        }
+        Filter::Op(_, operands) => {
+            variables(&operands.0, names);
+            variables(&operands.1, names);
+        }
+        Filter::And(parts) | Filter::Or(parts) => {
+            for part in parts {
+                variables(part, names);
+            }
+        }
+        Filter::Not(inner) | Filter::Defined(inner) => variables(inner, names),
+    }
+}
+
+/// A filter as text, cut where it would fill the screen.
+fn brief(filter: &Filter) -> String {
+    const LONGEST: usize = 100;
+    let text = filter.to_string();
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// The requirements of a formula: one for each part of its outermost conjunction.
@@ -108,15 +159,5 @@ fn leaf(numbers: &mut Numbers, atom: &PackageAtom) -> Need {
         Need::Leaf(Leaf { set, role, post: atom.post, features: Vec::new() })
     } else {
         Need::Set(set)
-    }
-}
-
-/// A filter as text, cut where it would fill the screen.
-fn brief(filter: &Filter) -> String {
-    const LONGEST: usize = 100;
-    let text = filter.to_string();
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
     }
 }

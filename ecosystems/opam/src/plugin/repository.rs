@@ -158,7 +158,15 @@ impl Repositories {
         let alike = |known: &str| {
             let (known, name) = (known.to_lowercase(), name.to_lowercase());
             let plain = |text: &str| text.replace(['-', '_'], "");
-            if plain(&known) == plain(&name) { 1.0 } else { strsim::jaro_winkler(&known, &name) }
+            if plain(&known) == plain(&name) {
+                return 1.0;
+            }
+            // Two letters the wrong way round count little, even in a short name.
+            let slips = match strsim::osa_distance(&known, &name) {
+                1 if name.len() > 2 => 0.95,
+                _ => 0.0,
+            };
+            strsim::jaro_winkler(&known, &name).max(slips)
         };
         let names = self
             .list

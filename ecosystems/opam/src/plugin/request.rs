@@ -194,8 +194,8 @@ pub(super) fn readable(path: &str, content: FileContent) -> PluginResult<Blob> {
 pub(super) fn syntax_error(error: &syntax::Error, path: &str) -> Box<Diagnostic> {
     let origin = Origin::new(path, Some(error.position.line));
     let help = match error.expected {
-        Some(expected) => format!("expected {expected}"),
-        None => "mend the file; `opam lint` shows more".into(),
+        Some(expected) if !error.message.contains(expected) => format!("expected {expected}"),
+        _ => "mend the file; `opam lint` shows more".into(),
     };
     Box::new(Diagnostic::error(error.code(), error.message.to_string()).at(origin).help(help))
 }

@@ -45,9 +45,9 @@ pub(super) enum Naming {
 }
 
 /// What it takes to unpack the archive, and to do it again.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Source {
-    bytes: Box<dyn Bytes>,
+    bytes: Arc<dyn Bytes>,
     label: String,
     naming: Naming,
     cache: Option<Cache>,
@@ -92,7 +92,7 @@ impl Bytes for InFile {
 pub(super) fn open_file(opener: &Opener, path: &Path, label: &str) -> PluginResult<Found> {
     let bytes = InFile { path: path.to_owned(), label: label.to_owned() };
     let mut file = bytes.open()?;
-    let source = Source::new(Box::new(bytes), label, Naming::Bytes, opener);
+    let source = Source::new(bytes, label, Naming::Bytes, opener);
     if opener.cache.is_none() {
         return source.unpack(file);
     }
@@ -100,8 +100,8 @@ pub(super) fn open_file(opener: &Opener, path: &Path, label: &str) -> PluginResu
     let hashed = io::copy(&mut hashing, &mut io::sink());
     let digest = hashing.hasher.finalize().into();
     hashed.and_then(|_| file.rewind()).map_err(|error| unreadable(label, &error))?;
-    match source.pack(digest) {
-        Some(pack) => Ok(source.found(pack, digest)),
+    match source.cached(digest) {
+        Some(found) => Ok(found),
         None => source.unpack(file),
     }
 }
@@ -188,32 +188,29 @@ impl Archive {
 
 impl Source {
     pub(super) fn new(
-        bytes: Box<dyn Bytes>,
+        bytes: impl Bytes + 'static,
         label: &str,
         naming: Naming,
         opener: &Opener,
     ) -> Self {
         let (cache, limits) = (opener.cache.clone(), opener.limits);
-        Self { bytes, label: label.to_owned(), naming, cache, limits }
+        Self { bytes: Arc::new(bytes), label: label.to_owned(), naming, cache, limits }
     }
 
     /// The archive of that name, if the cache has it.
-    pub(super) fn cached(&self, digest: [u8; 32]) -> Option<Cached> {
-        todo!()
+    pub(super) fn cached(&self, digest: [u8; 32]) -> Option<Found> {
+        let pack = self.cache.as_ref()?.pack(&self.identity(digest))?;
+        Some(self.found(pack, digest))
     }
 
     /// Unpacks the archive, and saves the pack.
-    pub(super) fn unpack(self, file: File) -> PluginResult<Found> {
+    pub(super) fn unpack(&self, file: File) -> PluginResult<Found> {
         let (pack, digest) = self.read(file)?;
         Ok(self.found(pack, digest))
     }
 
-    fn found(self, pack: Pack, digest: [u8; 32]) -> Found {
-        Found { source: self, pack, digest, location: String::new(), notes: Vec::new() }
-    }
-
-    fn pack(&self, digest: [u8; 32]) -> Option<Pack> {
-        self.cache.as_ref()?.pack(&self.identity(digest))
+    fn found(&self, pack: Pack, digest: [u8; 32]) -> Found {
+        Found { source: self.clone(), pack, digest, location: String::new(), notes: Vec::new() }
     }
 
     /// Reads the archive, and saves the pack.

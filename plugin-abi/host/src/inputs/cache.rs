@@ -177,7 +177,12 @@ mod tests {
     }
 
     fn set_age(path: &Path, age: Duration) {
-        File::options().append(true).open(path).unwrap().set_modified(SystemTime::now() - age).unwrap();
+        File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(SystemTime::now() - age)
+            .unwrap();
     }
 
     #[test]

@@ -91,9 +91,8 @@ impl Place {
         match (self, Self::parse(location)) {
             (Self::Url(url), Ok(Self::Url(locked))) => *url == locked,
             (Self::Git(git), Ok(Self::Git(locked))) => {
-                let asked = |git: &GitPlace| {
-                    git.revision.clone().filter(|revision| revision != "HEAD")
-                };
+                let asked =
+                    |git: &GitPlace| git.revision.clone().filter(|revision| revision != "HEAD");
                 git.url == locked.url
                     && asked(git) == asked(&locked)
                     && (git.commit.is_none() || git.commit == locked.commit)
@@ -238,7 +237,9 @@ fn refused(text: &str, why: &str) -> Box<Diagnostic> {
 /// Does not repeat the address, which may end up in a log.
 fn password(text: &str) -> Box<Diagnostic> {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
-    let message = format!("this {scheme} address has a user or a password in it, and would be written into the lock");
+    let message = format!(
+        "this {scheme} address has a user or a password in it, and would be written into the lock"
+    );
     Diagnostic::error("input::password", message)
         .help("leave them out of the address; git asks its credential helper, ssh its agent")
         .into()

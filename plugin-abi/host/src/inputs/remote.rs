@@ -85,7 +85,7 @@ pub trait Progress: fmt::Debug + Send + Sync {
 
 fn offline(label: &str) -> Box<Diagnostic> {
     let message = format!("{label} is not in the cache, and the network is not to be used");
-    failed("input::offline", label, message)
+    failed("input::offline", label, &message)
         .help("run once without --offline, or give a folder or an archive that is here")
         .into()
 }
@@ -100,8 +100,8 @@ fn moved(label: &str) -> Diagnostic {
 }
 
 /// Something could not be fetched.
-fn failed(code: &str, label: &str, message: String) -> Diagnostic {
-    Diagnostic::error(code, shown_lines(&message)).access().at(Origin::new(label, None))
+fn failed(code: &str, label: &str, message: &str) -> Diagnostic {
+    Diagnostic::error(code, shown_lines(message)).access().at(Origin::new(label, None))
 }
 
 fn too_large(label: &str, limit: u64) -> Box<Diagnostic> {

@@ -206,7 +206,7 @@ impl<R: BufRead> Tar<'_, R> {
         } else if matches!(head.kind, EntryType::Symlink | EntryType::Link) {
             match link_target(head, &path) {
                 Ok(target) => {
-                    self.saw(b'l', &path, Some(Sha256::digest(&target)));
+                    self.saw(b'l', &path, Some(Sha256::digest(&target).into()));
                     builder.link(&path, &target)
                 }
                 Err(reason) => {
@@ -221,7 +221,11 @@ impl<R: BufRead> Tar<'_, R> {
         } else {
             let content = self.body(head.size)?;
             if self.seen.is_some() {
-                self.saw(digest::kind_of(head.executable), &path, Some(Sha256::digest(&content)));
+                self.saw(
+                    digest::kind_of(head.executable),
+                    &path,
+                    Some(Sha256::digest(&content).into()),
+                );
             }
             return builder.file(&path, &content).map_err(|full| self.full(&full));
         };
@@ -303,11 +307,10 @@ impl<R: BufRead> Tar<'_, R> {
     }
 
     /// Remembers an entry for the hash of the tree.
-    fn saw(&mut self, kind: u8, path: &str, digest: Option<impl Into<[u8; 32]>>) {
+    fn saw(&mut self, kind: u8, path: &str, digest: Option<[u8; 32]>) {
         if let Some(seen) = &mut self.seen
             && !path::is_never_seen(path)
         {
-            let digest = digest.map(Into::into);
             seen.push(digest::Record { kind, path: path.to_owned(), digest });
         }
     }
@@ -319,13 +322,23 @@ impl<R: BufRead> Tar<'_, R> {
         }
         self.allow(head.size)?;
         let mut hasher = Sha256::new();
-        let copied = io::copy(&mut (&mut self.input).take(head.size), &mut hasher);
-        let copied = copied.map_err(|error| self.unreadable(&error))?;
-        self.position += copied;
-        if copied < head.size {
-            return Err(self.unreadable(&io::ErrorKind::UnexpectedEof.into()));
+        let mut left = head.size;
+        while left > 0 {
+            let bytes = self.input.fill_buf().map_or_else(Err, |bytes| {
+                let bytes = &bytes[..bytes.len().min(usize::try_from(left).unwrap_or(usize::MAX))];
+                hasher.update(bytes);
+                Ok(bytes.len())
+            });
+            let count = match bytes {
+                Ok(0) => return Err(self.unreadable(&io::ErrorKind::UnexpectedEof.into())),
+                Ok(count) => count,
+                Err(error) => return Err(self.unreadable(&error)),
+            };
+            self.input.consume(count);
+            self.position += count as u64;
+            left -= count as u64;
         }
-        self.saw(digest::kind_of(head.executable), path, Some(hasher.finalize()));
+        self.saw(digest::kind_of(head.executable), path, Some(hasher.finalize().into()));
         self.skip_bytes(padding(head.size))
     }
 

@@ -124,12 +124,17 @@ pub(crate) fn everything(tree: &Tree) -> Vec<(String, Option<FileContent>)> {
     all
 }
 
-/// The snapshot of the opam repository, if this machine has one.
-pub(crate) fn opam_repository() -> Option<PathBuf> {
+/// The snapshot of the opam repository.
+pub(crate) fn opam_repository() -> PathBuf {
     let beside =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/opam/opam-repository.tar.gz");
     let path = env::var_os("X2NIX_OPAM_REPOSITORY").map_or(beside, PathBuf::from);
-    path.exists().then_some(path)
+    assert!(
+        path.is_file(),
+        "there is no opam repository at {}: set X2NIX_OPAM_REPOSITORY to an archive of it",
+        path.display()
+    );
+    path
 }
 
 /// Options under which the opam repository's own top is kept.

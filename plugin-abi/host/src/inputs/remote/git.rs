@@ -21,9 +21,7 @@
 //! The content is named by the hash of its tree (see [`digest`](crate::inputs::digest)), not by that
 //! of the tar, whose bytes git does not promise to keep.
 
-use super::{
-    Network, failed, http::Shown, moved, offline, records::Record, shown_lines, too_large,
-};
+use super::{failed, http::Shown, moved, offline, records::Record, shown_lines, too_large};
 use crate::inputs::{
     GitPlace, OpenOptions, Opener, Place,
     archive::{Bytes, Found, Naming, Source},
@@ -98,7 +96,7 @@ pub(in crate::inputs) fn open(
     {
         return Ok(request.found(found, commit));
     }
-    let mut found = request.open(locked_commit)?;
+    let mut found = request.open(locked_commit.as_deref())?;
     if locked.is_some_and(|locked| locked.hash != found.sri()) {
         found.notes.push(moved(label));
     }
@@ -113,9 +111,9 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
-    fn open(&self, locked_commit: Option<String>) -> PluginResult<Found> {
+    fn open(&self, locked_commit: Option<&str>) -> PluginResult<Found> {
         let cache = self.opener.cache.as_ref();
-        let commit = self.place.commit.as_ref().or(locked_commit.as_ref());
+        let commit = self.place.commit.as_deref().or(locked_commit);
         if let Some(found) = commit.and_then(|commit| self.known(commit)) {
             return Ok(found);
         }
@@ -136,12 +134,11 @@ impl Request<'_> {
             }
         }
         let (reference, commit) = git.look_up(self.place.wanted())?;
-        let found = match self.known(&commit) {
-            Some(found) => found,
-            None => {
-                let (tar, commit) = git.fetch(&reference, &commit)?;
-                self.keep(tar, &commit)?
-            }
+        let found = if let Some(found) = self.known(&commit) {
+            found
+        } else {
+            let (tar, commit) = git.fetch(&reference, &commit)?;
+            self.keep(tar, &commit)?
         };
         let commit = Place::parse(&found.location).ok().and_then(|place| match place {
             Place::Git(git) => git.commit,
@@ -177,7 +174,7 @@ impl Request<'_> {
             place: self.place.at(commit),
             label: self.label.to_owned(),
         };
-        Source::new(Box::new(again), self.label, Naming::Tree, self.opener)
+        Source::new(again, self.label, Naming::Tree, self.opener)
     }
 }
 
@@ -287,7 +284,8 @@ impl<'a> Git<'a> {
     fn command(&self, name: &str, settings: Settings) -> Command {
         let mut command = Command::new(&self.opener.network.git);
         for (key, _) in env::vars_os() {
-            let own = key.to_str().is_some_and(|key| key.starts_with("GIT_") && !KEPT.contains(&key));
+            let own =
+                key.to_str().is_some_and(|key| key.starts_with("GIT_") && !KEPT.contains(&key));
             if own {
                 command.env_remove(key);
             }
@@ -376,28 +374,28 @@ impl<'a> Git<'a> {
     fn said(&self, said: &str) -> Box<Diagnostic> {
         let said = shown_lines(said.trim_start_matches("fatal: "));
         let message = format!("git cannot fetch {}: {said}", self.label);
-        failed("input::git", self.label, message)
+        failed("input::git", self.label, &message)
             .help("check the address, and that `git ls-remote` works with it")
             .into()
     }
 
     fn no_revision(&self, revision: &str) -> Box<Diagnostic> {
         let message = format!("{} has no revision {revision}", self.label);
-        failed("input::git-revision", self.label, message)
+        failed("input::git-revision", self.label, &message)
             .help("give a branch, a tag, or the whole id of a commit")
             .into()
     }
 
     fn timeout(&self) -> Box<Diagnostic> {
         let message = format!("git takes too long with {}", self.label);
-        failed("input::timeout", self.label, message)
+        failed("input::timeout", self.label, &message)
             .help("try again later, or give a folder that it is cloned to")
             .into()
     }
 
     fn not_started(&self, error: &io::Error) -> Box<Diagnostic> {
         let message = format!("{} needs git, which cannot be run: {error}", self.label);
-        failed("input::no-git", self.label, message)
+        failed("input::no-git", self.label, &message)
             .help("install git, or give a folder or an archive instead")
             .into()
     }

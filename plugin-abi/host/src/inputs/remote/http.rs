@@ -35,7 +35,7 @@ pub(in crate::inputs) fn open(
     options: &OpenOptions,
 ) -> PluginResult<Found> {
     let again = Again { opener: opener.clone(), url: url.to_owned(), label: label.to_owned() };
-    let source = Source::new(Box::new(again), label, Naming::Bytes, opener);
+    let source = Source::new(again, label, Naming::Bytes, opener);
     if let Some(found) = options.locked_digest().and_then(|digest| source.cached(digest)) {
         return Ok(found.at(url));
     }
@@ -95,17 +95,23 @@ enum Got {
 /// Why an attempt failed.
 struct Failure {
     error: Box<Diagnostic>,
-    /// Whether it may pass, and after which pause, where the server says it.
-    retry: Option<Option<Duration>>,
+    outlook: Outlook,
+}
+
+/// Whether to try again.
+enum Outlook {
+    Lasting,
+    /// It may pass, after this pause where the server says it.
+    Passing(Option<Duration>),
 }
 
 impl Failure {
     fn last(error: impl Into<Box<Diagnostic>>) -> Self {
-        Self { error: error.into(), retry: None }
+        Self { error: error.into(), outlook: Outlook::Lasting }
     }
 
     fn passing(error: impl Into<Box<Diagnostic>>, after: Option<Duration>) -> Self {
-        Self { error: error.into(), retry: Some(after) }
+        Self { error: error.into(), outlook: Outlook::Passing(after) }
     }
 }
 
@@ -127,8 +133,8 @@ impl Fetch<'_> {
                 Ok(got) => return Ok(got),
                 Err(failure) => failure,
             };
-            match failure.retry {
-                Some(after) if attempt < network.attempts => {
+            match failure.outlook {
+                Outlook::Passing(after) if attempt < network.attempts => {
                     thread::sleep(after.unwrap_or(pause).min(LONGEST_PAUSE));
                 }
                 _ => return Err(failure.error),
@@ -204,7 +210,7 @@ impl Fetch<'_> {
             404 | 410 => "check the address",
             _ => "try again later, or fetch it yourself and give the file",
         };
-        let error = failed("input::http-status", self.label, message).help(help);
+        let error = failed("input::http-status", self.label, &message).help(help);
         if !(status.is_server_error() || matches!(status.as_u16(), 408 | 429)) {
             return Failure::last(error);
         }
@@ -220,17 +226,14 @@ impl Fetch<'_> {
             return self.failure(inner);
         }
         let message = format!("{} broke off after {received} bytes: {error}", self.label);
-        Failure::passing(
-            failed("input::unreachable", self.label, message).help("try again"),
-            None,
-        )
+        Failure::passing(failed("input::unreachable", self.label, &message).help("try again"), None)
     }
 
     /// There was no answer.
     fn failure(&self, error: &ureq::Error) -> Failure {
         use ureq::{Error, Timeout};
         let failed = |code, why: &str, help: &str| {
-            failed(code, self.label, format!("cannot fetch {}: {why}", self.label)).help(help)
+            failed(code, self.label, &format!("cannot fetch {}: {why}", self.label)).help(help)
         };
         let unreachable = || {
             let mut why = error.to_string();
@@ -243,7 +246,9 @@ impl Fetch<'_> {
             failed("input::unreachable", &shown(&why), help)
         };
         match error {
-            Error::Timeout(Timeout::Connect) => Failure::passing(unreachable(), None),
+            Error::Io(_) | Error::ConnectionFailed | Error::Timeout(Timeout::Connect) => {
+                Failure::passing(unreachable(), None)
+            }
             Error::Timeout(_) => Failure::last(failed(
                 "input::timeout",
                 "the server takes too long",
@@ -259,7 +264,6 @@ impl Fetch<'_> {
                 "it is redirected from https to an address without encryption",
                 "check the address",
             )),
-            Error::Io(_) | Error::ConnectionFailed => Failure::passing(unreachable(), None),
             _ => Failure::last(unreachable()),
         }
     }
