@@ -17,6 +17,8 @@ use x2nix_core::{
     lock::{self, Lock},
     resolve,
     solve::Explanation,
+    suggest,
+    suggest,
 };
 use x2nix_plugin_host::carrier::through_json;
 use x2nix_protocol::{Host, Plugin};

@@ -3,7 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use std::{env, fs, path::Path, path::PathBuf};
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+};
 use x2nix_plugin_host::inputs::{Inputs, OpenOptions, Opener};
 use x2nix_protocol::{Host as _, ListRequest, ReadRequest, TreeId};
 
@@ -27,6 +31,11 @@ fn inputs(criterion: &mut Criterion) {
             open()
         });
     });
+    let folder = tempfile::tempdir().unwrap();
+    for (format, path) in compressed(&path, folder.path()) {
+        let open = || Opener::new(None).open(&path, &options).unwrap();
+        group.bench_function(format!("cold {format}"), |bench| bench.iter(open));
+    }
     open();
     group.bench_function("warm", |bench| bench.iter(open));
 
@@ -47,6 +56,19 @@ fn inputs(criterion: &mut Criterion) {
     group.bench_function("folder list all", |bench| bench.iter(|| list_all(&inputs, tree)));
     let request = ReadRequest { tree, ..request };
     group.bench_function("folder read all", |bench| bench.iter(|| inputs.read(&request).unwrap()));
+}
+
+/// The same archive in the other formats.
+fn compressed(path: &Path, folder: &Path) -> [(&'static str, PathBuf); 2] {
+    let mut tar = Vec::new();
+    flate2::read::GzDecoder::new(fs::File::open(path).unwrap()).read_to_end(&mut tar).unwrap();
+    let (xz, zst) = (folder.join("repository.tar.xz"), folder.join("repository.tar.zst"));
+    let options = lzma_rust2::XzOptions::with_preset(6);
+    let mut writer = lzma_rust2::XzWriter::new(fs::File::create(&xz).unwrap(), options).unwrap();
+    writer.write_all(&tar).unwrap();
+    writer.finish().unwrap();
+    fs::write(&zst, zstd::encode_all(&tar[..], 19).unwrap()).unwrap();
+    [("xz", xz), ("zst", zst)]
 }
 
 /// Every file, found wave by wave as a plugin does it.

@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Request,
     lock::{Lock, check_claims},
-    protocol::{Diagnostic, Fault, Host, Origin},
+    protocol::{Diagnostic, Host, Origin},
 };
 use x2nix_plugin_host::inputs::Place;
 
@@ -38,10 +38,8 @@ pub(crate) fn run(
                 found.extend(checked.violations);
                 None
             }
-            // What is elsewhere may be out of reach; the lock is no worse for it.
-            Err(Stop::Refused(error)) if error.fault == Fault::Access && is_elsewhere(&error) => {
-                Some(error.message)
-            }
+            // What is elsewhere may be out of reach, or something else now; the lock is no worse for it.
+            Err(Stop::Refused(error)) if is_elsewhere(&error) => Some(error.message),
             Err(stop) => return Err(stop),
         },
     };
