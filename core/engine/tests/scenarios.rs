@@ -18,7 +18,6 @@ use x2nix_core::{
     resolve,
     solve::Explanation,
     suggest,
-    suggest,
 };
 use x2nix_plugin_host::carrier::through_json;
 use x2nix_protocol::{Host, Plugin};

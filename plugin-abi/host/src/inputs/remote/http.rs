@@ -246,6 +246,10 @@ impl Fetch<'_> {
             failed("input::unreachable", &shown(&why), help)
         };
         match error {
+            // A certificate that is not trusted, which comes as data that is not valid.
+            Error::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                Failure::last(unreachable())
+            }
             Error::Io(_) | Error::ConnectionFailed | Error::Timeout(Timeout::Connect) => {
                 Failure::passing(unreachable(), None)
             }
