@@ -10,6 +10,7 @@ mod bad_files;
 mod bad_places;
 mod corner_cases;
 mod determinism;
+mod docs;
 mod help;
 mod lock;
 mod no_solution;

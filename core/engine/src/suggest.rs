@@ -39,19 +39,25 @@ pub fn suggest(
     };
     let opened = Opened::new(plugin, host, request, platform, request.previous.as_ref())?;
     let mut found = Vec::new();
-    for change in changes(&opened, request, explanation) {
+    for Change { words, kind } in changes(&opened, request, explanation) {
         let mut changed = request.clone();
-        changed.roots[change.position].clone_from(&change.root);
-        if let Some((opened, chosen)) = tried(&changed, platform) {
-            let universe = &opened.universe;
-            let named = chosen
-                .iter()
-                .find(|&&id| universe.name(universe.candidate(id).name).text == change.name);
-            let with = named.map_or_else(|| change.name.clone(), |&id| universe.candidate_text(id));
-            let before = &request.roots[change.position];
-            let text = format!("ask for {} instead of {before}: then {with} would do", change.root);
-            found.push(Suggestion { kind: change.kind, text });
+        for word in &words {
+            changed.roots[word.position].clone_from(&word.root);
         }
+        let Some((opened, chosen)) = tried(&changed, platform) else { continue };
+        let universe = &opened.universe;
+        let chosen_of = |name: &str| {
+            let mut chosen = chosen.iter();
+            chosen.find(|&&id| universe.name(universe.candidate(id).name).text == name)
+        };
+        let mut asks = Vec::new();
+        let mut fits = Vec::new();
+        for Word { position, root, name } in &words {
+            asks.push(format!("{root} instead of {}", request.roots[*position]));
+            fits.extend(chosen_of(name).map(|&id| universe.candidate_text(id)));
+        }
+        let text = format!("ask for {}: then {} would do", asks.join(" and "), fits.join(" and "));
+        found.push(Suggestion { kind, text });
     }
     found.extend(suggest_within(&opened.universe, &Preference::default(), explanation));
     let elsewhere = explanation.facts.iter().any(|fact| matches!(fact, Fact::Excluded(_)));
@@ -70,54 +76,60 @@ pub fn suggest(
     Ok(found)
 }
 
-/// Another word for a root.
+/// Other words for some roots.
 struct Change {
+    words: Vec<Word>,
+    kind: SuggestionKind,
+}
+
+/// Another word for a root.
+struct Word {
     position: usize,
     root: String,
     /// The name that is asked for then.
     name: String,
-    kind: SuggestionKind,
 }
 
-/// What could be written instead of the roots that take part in a refusal.
+/// What could be written instead of the roots that take part in a refusal. All names that do not
+/// exist are changed together: with one of them there is no answer.
 fn changes(opened: &Opened, request: &Request, explanation: &Explanation) -> Vec<Change> {
     /// Each costs a solve.
     const TRIED: usize = 4;
     /// How many names are tried for an unknown one.
     const SIMILAR: usize = 2;
     let universe = &opened.universe;
+    let mut unknown: [Vec<Word>; SIMILAR] = Default::default();
     let mut changes = Vec::new();
-    for fact in &explanation.facts {
-        let Fact::Root(position) = *fact else { continue };
-        let set = match &universe.roots[position].need {
+    for (index, root) in universe.roots.iter().enumerate() {
+        let set = match &root.need {
             Need::Set(set) => *set,
             Need::Leaf(leaf) => leaf.set,
             _ => continue,
         };
         let name = universe.name(universe.set(set).name);
-        let word = request.roots.iter().enumerate().find_map(|(position, root)| {
-            let bound = root.strip_prefix(name.text.as_str())?;
-            let ends =
-                !bound.starts_with(|next: char| next.is_alphanumeric() || "-_+".contains(next));
-            ends.then_some((position, bound))
-        });
-        let Some((position, bound)) = word else { continue };
+        let Some((position, bound)) = word_of(&request.roots, &name.text) else { continue };
         if name.candidates.is_empty() {
-            changes.extend(name.similar.iter().take(SIMILAR).map(|similar| Change {
-                position,
-                root: format!("{similar}{bound}"),
-                name: similar.clone(),
-                kind: SuggestionKind::Name,
-            }));
-        } else if !bound.is_empty() {
-            changes.push(Change {
-                position,
-                root: name.text.clone(),
-                name: name.text.clone(),
-                kind: SuggestionKind::RootBound,
-            });
+            for (similar, words) in name.similar.iter().zip(&mut unknown) {
+                let root = format!("{similar}{bound}");
+                words.push(Word { position, root, name: similar.clone() });
+            }
+        } else if !bound.is_empty() && explanation.facts.contains(&Fact::Root(index)) {
+            let word = Word { position, root: name.text.clone(), name: name.text.clone() };
+            changes.push(Change { words: vec![word], kind: SuggestionKind::RootBound });
         }
     }
-    changes.truncate(TRIED);
-    changes
+    let names = unknown.into_iter().filter(|words| !words.is_empty());
+    let mut all: Vec<_> = names.map(|words| Change { words, kind: SuggestionKind::Name }).collect();
+    all.append(&mut changes);
+    all.truncate(TRIED);
+    all
+}
+
+/// The root that begins with a name: its position, and what follows the name.
+fn word_of<'r>(roots: &'r [String], name: &str) -> Option<(usize, &'r str)> {
+    let part_of_name = |next: char| next.is_alphanumeric() || "-_+".contains(next);
+    roots.iter().enumerate().find_map(|(position, root)| {
+        let bound = root.strip_prefix(name)?;
+        (!bound.starts_with(part_of_name)).then_some((position, bound))
+    })
 }

@@ -50,12 +50,12 @@ pub(super) fn tell(
         reasons: Vec::new(),
     };
     for (position, root) in universe.roots.iter().enumerate() {
-        if facts.iter().any(|fact| fact.key == Key::Root(position)) {
-            let text = format!(
-                "you asked for {}{}",
-                words::formula(universe, &root.need),
-                words::missing(universe, &[&root.need])
-            );
+        let missing = words::missing(universe, &[&root.need]);
+        // What does not exist at all is told even if the refusal does not need it: to see one slip
+        // after the other is no help.
+        let lacking = !missing.is_empty() && matches!(root.need, Need::Set(_) | Need::Leaf(_));
+        if lacking || facts.iter().any(|fact| fact.key == Key::Root(position)) {
+            let text = format!("you asked for {}{missing}", words::formula(universe, &root.need));
             let origin = universe.requirement_origin(None, root);
             teller.reasons.push(Reason::new(0, ReasonKind::Root, text, origin));
             teller.descend(&[&root.need], 1);
@@ -374,13 +374,48 @@ impl<'u> Teller<'u> {
         }
         for fact in facts {
             if let Key::Cycle(position) = fact.key {
-                let members = forbidden[position].iter();
-                let names: Vec<_> = members.map(|&id| universe.candidate_text(id)).collect();
-                let text = match names.as_slice() {
-                    [alone] => format!("{alone} needs itself to be built first"),
-                    names => format!("{} need each other to be built first", list(names, "and")),
-                };
-                self.reasons.push(Reason::new(0, ReasonKind::Cycle, text, None));
+                self.cycle(&forbidden[position], facts);
+            }
+        }
+    }
+
+    /// Tells a cycle, and those of its edges that were not told.
+    fn cycle(&mut self, members: &[CandidateId], facts: &[Guarded<'_>]) {
+        let universe = self.universe;
+        let text = |id: CandidateId| universe.candidate_text(id);
+        let next = members.iter().cycle().skip(1);
+        let story = match members {
+            [alone] => format!("{} needs itself to be built first", text(*alone)),
+            [one, other] => {
+                format!("{} and {} need each other to be built first", text(*one), text(*other))
+            }
+            members => {
+                let needs = members.iter().zip(next.clone());
+                let needs = needs.map(|(&id, &next)| format!("{} needs {}", text(id), text(next)));
+                format!("{}, each to be built first", list(&needs.collect::<Vec<_>>(), "and"))
+            }
+        };
+        self.reasons.push(Reason::new(0, ReasonKind::Cycle, story, None));
+        for (&id, &next) in members.iter().zip(next) {
+            let requires = universe.candidate(id).facts.requires.iter();
+            let edge = requires.into_iter().find(|requirement| {
+                let mut leads = false;
+                Universe::leaves(&requirement.need, &mut |set, leaf| {
+                    leads |= !Universe::is_post(leaf) && universe.is_member(set, next);
+                });
+                leads
+            });
+            let Some(requirement) = edge else { continue };
+            let told = facts.iter().any(|fact| {
+                matches!(fact.key, Key::Requires(_, need) if *need == requirement.need)
+                    && fact.owners.contains(&id)
+            });
+            if !told {
+                let needed = words::formula(universe, &requirement.need);
+                let may = if requirement.optional { "uses" } else { "requires" };
+                let text = format!("{} {may} {needed}", text(id));
+                let origin = universe.requirement_origin(Some(id), requirement);
+                self.reasons.push(Reason::new(1, ReasonKind::Requires, text, origin));
             }
         }
     }
