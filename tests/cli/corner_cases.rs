@@ -118,7 +118,7 @@ fn names_of_the_real_repository_are_solvable_where_opam_says_so() {
 
 /// Whether a request on the real repository has an answer, and the answer.
 fn real(place: &Place, repository: &str, roots: &[&str]) -> (bool, serde_json::Value) {
-    let roots: String = roots.iter().map(|root| format!(" --root {root}")).collect();
+    let roots = format!(" --root {}", roots.join(" --root "));
     let words = format!("--repo {repository} {DEBIAN} --dry-run --format json{roots}");
     let run = place.resolve(&words);
     (run.answer() != "UNSAT", run.json())

@@ -52,7 +52,7 @@ fn neither_threads_nor_the_order_on_disk_nor_the_cache_show() {
             // Every seventh, round and round: all of them in a third order.
             _ => {
                 packages =
-                    (0..packages.len()).map(|i| packages[i * 7 % packages.len()].clone()).collect()
+                    (0..packages.len()).map(|i| packages[i * 7 % packages.len()].clone()).collect();
             }
         }
     }

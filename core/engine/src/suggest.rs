@@ -100,6 +100,7 @@ fn changes(opened: &Opened, request: &Request, explanation: &Explanation) -> Vec
     let universe = &opened.universe;
     let mut unknown: [Vec<Word>; SIMILAR] = Default::default();
     let mut changes = Vec::new();
+    let mut taken = Vec::new();
     for (index, root) in universe.roots.iter().enumerate() {
         let set = match &root.need {
             Need::Set(set) => *set,
@@ -107,7 +108,8 @@ fn changes(opened: &Opened, request: &Request, explanation: &Explanation) -> Vec
             _ => continue,
         };
         let name = universe.name(universe.set(set).name);
-        let Some((position, bound)) = word_of(&request.roots, &name.text) else { continue };
+        let Some((position, bound)) = word_of(&request.roots, &name.text, &taken) else { continue };
+        taken.push(position);
         if name.candidates.is_empty() {
             for (similar, words) in name.similar.iter().zip(&mut unknown) {
                 let root = format!("{similar}{bound}");
@@ -125,11 +127,13 @@ fn changes(opened: &Opened, request: &Request, explanation: &Explanation) -> Vec
     all
 }
 
-/// The root that begins with a name: its position, and what follows the name.
-fn word_of<'r>(roots: &'r [String], name: &str) -> Option<(usize, &'r str)> {
+/// The first root that begins with a name and was not taken for another: its position, and what
+/// follows the name.
+fn word_of<'r>(roots: &'r [String], name: &str, taken: &[usize]) -> Option<(usize, &'r str)> {
     let part_of_name = |next: char| next.is_alphanumeric() || "-_+".contains(next);
     roots.iter().enumerate().find_map(|(position, root)| {
         let bound = root.strip_prefix(name)?;
-        (!bound.starts_with(part_of_name)).then_some((position, bound))
+        let whole = !bound.starts_with(part_of_name);
+        (whole && !taken.contains(&position)).then_some((position, bound))
     })
 }

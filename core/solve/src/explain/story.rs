@@ -240,7 +240,7 @@ impl<'u> Teller<'u> {
                         && members.len() == universe.candidates_of(universe.set(set).name).count()
                         && !universe.set(set).text.is_empty()
                     {
-                        text.push_str(&format!(", and that is all {} versions", members.len()));
+                        text.push_str(", and that is every version there is");
                     }
                     (ReasonKind::Conflict, vec![universe.set(set).name], text, None, origin)
                 }
