@@ -296,10 +296,19 @@ let
       }
       // optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; });
 
+  # The versions were solved against this one.
+  provided = id: unit:
+    let
+      value = take pkgs id unit.recipe.attribute;
+      version = value.version or "";
+    in
+    if elem version [ "" unit.version ] then value
+    else throw "x2nix: pkgs.${unit.recipe.attribute} is version ${version}, but ${lockName} was resolved for ${unit.version}; say provided.${unit.name}.version = \"${version}\" in x2nix.toml and resolve again, or choose in overrides.nix";
+
   make = self: wires: id: unit: {
     name = attribute.${id};
     value =
-      if unit.recipe.attribute or null != null then take pkgs id unit.recipe.attribute
+      if unit.recipe.attribute or null != null then provided id unit
       else build self wires id unit;
   };
   scope = lib.makeScope pkgs.newScope (self: lib.mapAttrs' (make self (wiring self)) units);
