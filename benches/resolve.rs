@@ -1,7 +1,7 @@
 //! The stages of resolving, on the real opam repository: opening it, parsing all of it, and for a
 //! small and a large request loading, solving with and without optimising, verifying, locking.
 //!
-//! `cargo bench -p x2nix-core`; the repository comes from `X2NIX_OPAM_REPOSITORY`.
+//! `cargo bench -p x2nix-core --bench resolve`; the repository comes from `X2NIX_OPAM_REPOSITORY`.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
