@@ -85,7 +85,7 @@ fn a_repository_that_changed_makes_the_lock_stale() {
 fn a_version_that_is_gone_breaks_the_lock() {
     let place = shop();
     std::fs::remove_dir_all(place.path("repo/packages/net/net.2")).unwrap();
-    place.x2nix("check").exits(4).says("net@2 is locked for x86_64-linux");
+    place.x2nix("check").exits(4).says("no longer there: net@2");
     place.resolve("").exits(0);
     assert!(locked(&place).contains("net@1"), "{}", locked(&place));
 }
@@ -229,4 +229,15 @@ fn outputs_go_where_they_are_sent() {
     assert_eq!(run.json()["ecosystem"], "opam");
     place.resolve("--repo repo --root web --dry-run").exits(0).answers("log 1\nnet 2\nweb 1\n");
     assert!(!place.path("x2nix.lock.json").exists());
+}
+
+#[test]
+fn settings_that_provide_another_version_make_the_lock_stale() {
+    let place = Place::with(&[("tool.1", ""), ("tool.2", "")]);
+    place.write("app.opam", "opam-version: \"2.0\"\ndepends: [\"tool\"]\n");
+    place.write("x2nix.toml", "repositories = [\"repo\"]\n[provided.tool]\nversion = \"1\"\n");
+    place.resolve(".").exits(0);
+    place.x2nix("check").exits(0);
+    place.edit("x2nix.toml", "\"1\"", "\"2\"");
+    place.x2nix("check").exits(4).says("what x2nix.toml provides has changed");
 }

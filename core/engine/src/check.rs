@@ -57,9 +57,22 @@ fn check_platform(opened: &Opened, lock: &Lock, platform: &str, violations: &mut
         missing.remove(universe.candidate_key(id).as_str());
     }
     chosen.sort_unstable();
-    for id in missing {
-        let message = format!("{id} is locked for {platform}, but the inputs do not offer it");
-        violations.push(Diagnostic::error("check::missing", message));
+    if !missing.is_empty() {
+        /// More names would not tell more.
+        const SHOWN: usize = 5;
+        let shown: Vec<_> = missing.iter().copied().take(SHOWN).collect();
+        let rest = match missing.len().saturating_sub(SHOWN) {
+            0 => String::new(),
+            rest => format!(" and {rest} more"),
+        };
+        let message = format!(
+            "locked for {platform}, but no longer asked for or no longer there: {}{rest}",
+            shown.join(", ")
+        );
+        violations.push(
+            Diagnostic::error("check::missing", message)
+                .help("run `x2nix resolve` to bring the lock up to date; what still fits is kept"),
+        );
     }
     if let Err(found) = verify(universe, &chosen) {
         violations.extend(found.iter().map(|violation| {

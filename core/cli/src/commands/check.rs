@@ -4,7 +4,7 @@ use super::{lock_bytes, lock_path, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::folder_of,
-    project::{Wanted, open_inputs, unreadable},
+    project::{SETTINGS, Settings, Wanted, open_inputs, unreadable},
     report::{Format, Stop, answer_json, done},
 };
 use clap::ArgMatches;
@@ -13,7 +13,7 @@ use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Request,
     lock::{Lock, check_claims},
-    protocol::{Diagnostic, Host, Origin},
+    protocol::{Diagnostic, Host, InputKind, Origin},
 };
 use x2nix_plugin_host::inputs::Place;
 
@@ -27,6 +27,7 @@ pub(crate) fn run(
     let lock = read_lock(&path)?;
     let mut found = check_schema(&path)?;
     found.extend(check_claims(&lock));
+    found.extend(check_settings(&lock, folder_of(&path))?);
     let wanted = wanted(&lock, &path)?;
     let missing = match first_missing(&wanted) {
         Some(path) => Some(format!("{} is not here", path.display())),
@@ -47,6 +48,21 @@ pub(crate) fn run(
         return Err(Stop::Failed(found));
     }
     tell(&lock, missing.as_deref(), format)
+}
+
+/// Whether the settings beside the lock still provide what it was resolved with.
+fn check_settings(lock: &Lock, folder: &Path) -> Result<Option<Diagnostic>, Stop> {
+    let project = lock.inputs.iter().find(|input| input.kind == InputKind::Project);
+    let Some(folder) = project.map(|project| folder.join(&project.location)) else {
+        return Ok(None);
+    };
+    if !folder.exists() || Settings::read(&folder)?.provided() == lock.request.provided {
+        return Ok(None);
+    }
+    let message = format!("what {SETTINGS} provides has changed since the lock was written");
+    let help = "run `x2nix resolve` to bring the lock up to date; what still fits is kept";
+    let origin = Origin::new(folder.join(SETTINGS).to_string_lossy(), None);
+    Ok(Some(Diagnostic::error("check::stale", message).at(origin).help(help)))
 }
 
 fn wanted(lock: &Lock, path: &Path) -> Result<Vec<Wanted>, Stop> {

@@ -77,7 +77,7 @@ impl Package<'_> {
         Box::new(
             Diagnostic::error("opam::build-not-supported", message).at(Origin::new(self.path.clone(), line)).help(
                 format!(
-                    "take it from the package set of Nix: [provided.{name}] in x2nix.toml; `--dry-run` resolves without building"
+                    "take it from the package set of Nix: [provided.{name}] with its version in x2nix.toml; `--dry-run` resolves without building"
                 ),
             ),
         )
