@@ -79,7 +79,7 @@ fn stages(c: &mut Criterion) {
     let open = || {
         let opener = Opener::new(Some(cache.clone()));
         let tree = opener.open(&repository(), &OpenOptions::default()).unwrap();
-        let mut inputs = Inputs::new();
+        let inputs = Inputs::new();
         inputs.add(tree);
         Arc::new(inputs) as Arc<dyn Host>
     };

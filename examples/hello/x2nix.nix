@@ -118,28 +118,35 @@ let
   # A word of the lock as one shell word. `out` is, in shell, the output that it may speak of.
   word = self: out: parts:
     let
+      prefix = id: quote "${self.${attribute.${id}}}";
       shown = part:
         if isString part then quote part
         else if part ? out then out + below part.out
-        else if part ? unit then quote "${self.${attribute.${part.unit.unit}}}" + below part.unit.path
+        else if part ? unit then prefix part.unit.unit + below part.unit.path
+        else if part ? content then
+          "\"$(x2nixContent ${prefix part.content.unit + below part.content.path})\""
         else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; }.${part.variable};
     in
     if parts == [ ] then "''" else concatMapStrings shown parts;
 
   # What operations do, by variable: perhaps `set` it, and words to go `before` and `after`.
-  effects = self: out: foldl' (all: { variable, operation, value }:
+  effects = self: out: foldl' (all: { variable, operation, value, separator ? ":" }:
     let
       old = all.${variable} or { };
       words = [ (word self out value) ];
+      before = old // { inherit separator; before = words ++ old.before or [ ]; };
+      after = old // { inherit separator; after = old.after or [ ] ++ words; };
     in
     if builtins.match "[A-Za-z_][A-Za-z0-9_]*" variable == null then
       throw "x2nix: `${variable}` cannot be the name of an environment variable"
     else
       all // {
         ${variable} = {
-          set = { set = words; };
-          prepend = old // { before = words ++ old.before or [ ]; };
-          append = old // { after = old.after or [ ] ++ words; };
+          set = { inherit separator; set = words; };
+          prepend = before;
+          append = after;
+          prepend-separated = before // { keep = true; };
+          append-separated = after // { keep = true; };
         }.${operation};
       }) { };
 
@@ -149,13 +156,21 @@ let
     let
       isSet = catAttrs "set" all != [ ];
       seen = if isSet then lib.take (1 + lib.lists.findFirstIndex (e: e ? set) 0 all) all else all;
+      inherit (head all) separator;
+      join = concatStringsSep (quote separator);
       before = concatLists (catAttrs "before" seen);
       after = concatLists (lib.reverseList (catAttrs "after" seen));
-      joined = concatStringsSep ":" (filter (w: w != "''") (before ++ concatLists (catAttrs "set" seen) ++ after));
+      # What is there, and the separator: always, or where something is there.
+      old = side:
+        let there = "\$${variable}"; between = quote separator; in
+        if catAttrs "keep" seen != [ ] then
+          if side then "${between}\${${variable}-}" else "\${${variable}-}${between}"
+        else if side then "\${${variable}:+${between}${there}}"
+        else "\${${variable}:+${there}${between}}";
       value =
-        if isSet then joined
-        else if before == [ ] then "\${${variable}:+\"\$${variable}:\"}${joined}"
-        else "${concatStringsSep ":" before}\${${variable}:+\":\$${variable}\"}${concatMapStrings (w: ":${w}") after}";
+        if isSet then join (filter (w: w != "''") (before ++ concatLists (catAttrs "set" seen) ++ after))
+        else if before == [ ] then old false + join after
+        else join before + old true + concatMapStrings (w: quote separator + w) after;
     in
     "export ${variable}=${value}\n";
   assignments = all: concatStringsSep "" (attrValues (builtins.zipAttrsWith assignment all));
@@ -169,8 +184,13 @@ let
       "$@"
     }
 
-    # FILE PLACE: copies a file or folder. An archive becomes a folder, without its top folder if that
-    # is alone there, unless the place has an archive's name too.
+    # FILE: its text, if it is there
+    x2nixContent() {
+      [ ! -f "$1" ] || cat "$1"
+    }
+
+    # FILE PLACE FOLDER: copies a file or folder, or the folder of it that is given. An archive becomes
+    # a folder, without its top folder if that is alone there, unless the place has an archive's name too.
     x2nixPlace() {
       local from=$1 to=$x2nixTop''${2:+/$2} unpacked entries
       case $2 in
@@ -187,6 +207,13 @@ let
           fi
           ;;
       esac
+      if [ -n "$3" ]; then
+        from=$(realpath -e "$from/$3")
+        case $from in
+          "$(realpath "''${unpacked:-$1}")"/*) ;;
+          *) echo "x2nix: the folder $3 lies outside of its source" >&2; exit 1 ;;
+        esac
+      fi
       mkdir -p "''${to%/*}"
       if [ -d "$from" ]; then
         mkdir -p "$to"
@@ -242,14 +269,16 @@ let
     let
       inherit (unit) recipe;
       sources = recipe.sources or [ ];
-      place = from: source: "x2nixPlace ${from} ${quote (source.to or "")}\n";
+      place = from: source:
+        "x2nixPlace ${from} ${quote (source.to or "")} ${quote (source.from or "")}\n";
       write = path: content:
         if isString content then "install -D -m 644 ${toFile "file" content} ${inTop path}\n"
         else "install -D -m 644 /dev/null ${inTop path}\nbase64 -d ${toFile "file" content.base64} > ${inTop path}\n";
       run = step: "x2nixRun ${lib.concatMapStringsSep " " (word self ''"$out"'') step.words}\n";
+      steps = name: concatMapStrings run (filter (step: step.phase == name) (recipe.steps or [ ]));
       phase = name: ''
         runHook pre${name}
-        ${concatMapStrings run (filter (step: step.phase == lib.toLower name) (recipe.steps or [ ]))}
+        ${steps (lib.toLower name)}
         runHook post${name}
       '';
       meta = unit.meta or { };
@@ -276,7 +305,9 @@ let
           runHook postUnpack
         '';
         prePatch = concatStringsSep "" (mapAttrsToList write (recipe.files or { }))
+          + steps "prepare"
           + concatMapStrings (patch: "patch -p1 -i ${inTop patch}\n") (recipe.patches or [ ]);
+        postPatch = "patchShebangs --build .";
         dontConfigure = true; # a step of its own, where it is wanted
         buildPhase = phase "Build";
         doCheck = false;

@@ -274,3 +274,49 @@ fn other_archives_give_the_same_answer() {
     assert_eq!(place.resolve("--root lib --repo repo.tar.gz").exits(0).status, Some(0));
     assert_eq!(locked(&place), ["lib.1"]);
 }
+
+/// A project that takes `lib` from elsewhere, where that is in a version that no repository has.
+const PINS: &str = "opam-version: \"2.0\"\nversion: \"0\"\ndepends: [\"lib\"]\npin-depends: [\n  [\"lib.3\" \"PLACE\"]\n]\n";
+
+#[test]
+fn a_pinned_package_comes_from_where_the_project_says_and_stays_at_its_commit() {
+    let place = Place::with(&OLD);
+    place.write("lib/lib.opam", "opam-version: \"2.0\"\nbuild: [\"make\"]\n");
+    git(&place.path("lib"), &["init", "--quiet"]);
+    git(&place.path("lib"), &["add", "."]);
+    git(&place.path("lib"), &["commit", "--quiet", "--message", "one"]);
+    let url = format!("git+file://{}", place.path("lib").display());
+    place.write("p/p.opam", PINS.replace("PLACE", &url));
+    let answer = "lib 3\np 0\n";
+    let run = place.resolve("--repo repo p --dry-run").exits(0);
+    assert_eq!(run.stdout, answer);
+
+    // The folder itself, relative to the project, can be built from; a commit cannot yet.
+    place.resolve("--repo repo p").exits(2).says("opam::build").says("lib 3").says("git+file");
+    place.write("p/p.opam", PINS.replace("PLACE", "../lib"));
+    place.resolve("--repo repo p").exits(0);
+    let lock: serde_json::Value = serde_json::from_str(&place.read("p/x2nix.lock.json")).unwrap();
+    assert_eq!(
+        (&lock["inputs"][2]["kind"], &lock["inputs"][2]["location"]),
+        (&"pin".into(), &"../lib".into())
+    );
+    assert_eq!(lock["artifacts"]["lib@3"]["input"], 2);
+    place.x2nix("check --lock p/x2nix.lock.json").exits(0);
+    place.write("lib/lib.opam", "opam-version: \"2.0\"\nbuild: [\"make\" \"all\"]\n");
+    place.x2nix("check --lock p/x2nix.lock.json").exits(4).says("../lib has changed");
+}
+
+#[test]
+fn a_pin_that_leads_nowhere_is_shown_in_the_file_that_states_it() {
+    let place = Place::with(&OLD);
+    for (target, code) in [
+        ("../nowhere", "input::unreadable"),
+        ("../p", "opam::pin-depends"),
+        ("gopher://a", "input::address"),
+    ] {
+        place.write("p/p.opam", PINS.replace("PLACE", target));
+        let run = place.resolve("--repo repo p --dry-run");
+        let status = if code == "input::unreadable" { 3 } else { 2 };
+        run.exits(status).says(code).says("p.opam:4");
+    }
+}

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod emit;
+pub(crate) mod fetch;
 pub(crate) mod graph;
 pub(crate) mod resolve;
 pub(crate) mod schema;

@@ -19,6 +19,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(resolve(ecosystems))
         .subcommand(emit())
         .subcommand(check())
+        .subcommand(fetch())
         .subcommand(tree())
         .subcommand(why())
         .subcommand(why_not())
@@ -168,6 +169,26 @@ fn check() -> Command {
         .arg(offline())
         .arg(format())
         .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
+}
+
+fn fetch() -> Command {
+    Command::new("fetch")
+        .about("Bring all sources of a lock file into the Nix store, every checksum verified, so that building needs no network")
+        .arg(lock())
+        .arg(
+            Arg::new("from")
+                .long("from")
+                .value_name("DIR")
+                .action(ArgAction::Append)
+                .value_parser(value_parser!(PathBuf))
+                .help(
+                    "A folder that has sources, by hash in any layout (opam's cache is one) or by file name; it is \
+                     searched before the network is used, of several the first (repeatable)",
+                ),
+        )
+        .arg(switch("offline").help("Use no network: only the folders"))
+        .arg(format())
+        .after_help("Examples:\n  x2nix fetch\n  x2nix fetch --offline --from ~/.opam/download-cache")
 }
 
 fn tree() -> Command {

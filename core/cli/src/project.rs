@@ -2,13 +2,17 @@
 
 use crate::{paths, progress, report::Stop};
 use serde::Deserialize;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use x2nix_core::{
     RequestInput,
     lock::{Lock, LockedInput},
-    protocol::{Diagnostic, Host, Input, InputKind, Origin, Provided},
+    protocol::{Diagnostic, Host, Input, InputKind, Origin, PluginResult, Provided},
 };
-use x2nix_plugin_host::inputs::{Inputs, Locked, Network, OpenOptions, Opener, Place};
+use x2nix_plugin_host::inputs::{Inputs, Locked, Network, OpenOptions, Opener, Place, Tree};
 
 /// The name of the settings file.
 pub(crate) const SETTINGS: &str = "x2nix.toml";
@@ -141,10 +145,15 @@ pub(crate) fn open_inputs(
     let opener = Opener::new(dirs::cache_dir().map(|folder| folder.join("x2nix")))
         .with_network(Network { offline, ..Network::default() })
         .with_progress(Arc::new(progress::Bar::default()));
-    let mut trees = Inputs::new();
+    let trees = Inputs::new();
     let mut inputs = Vec::new();
     let mut notes = Vec::new();
+    let mut pins = Vec::new();
     for Wanted { kind, place, locked, only_locked } in wanted {
+        if *kind == InputKind::Pin {
+            pins.extend(locked.clone());
+            continue;
+        }
         let label = place.text();
         let exclude = [NIX, LOCK].map(str::to_owned).into_iter().collect();
         let markers = ["packages", "repo"].map(str::to_owned).into_iter().collect();
@@ -154,7 +163,7 @@ pub(crate) fn open_inputs(
         let tree = opener.open_place(place, &options)?;
         let hash = match kind {
             InputKind::Project => None,
-            InputKind::Repository => Some(tree.hash()?.to_owned()),
+            InputKind::Repository | InputKind::Pin => Some(tree.hash()?.to_owned()),
         };
         if hash_of_lock.is_some() && hash_of_lock != hash {
             return Err(moved(&label));
@@ -168,7 +177,47 @@ pub(crate) fn open_inputs(
         let input = Input { tree: trees.add(tree), kind: *kind, label };
         inputs.push(RequestInput { input, location, hash });
     }
+    let project = wanted.iter().find(|wanted| wanted.kind == InputKind::Project);
+    let pins = Pins {
+        opener,
+        folder: project.and_then(Wanted::path).map(Path::to_owned),
+        lock_folder: lock_folder.to_owned(),
+        locked: pins,
+    };
+    let trees = trees.with_further(Box::new(move |place| pins.open(place)));
     Ok(OpenInputs { host: Arc::new(trees), inputs, notes })
+}
+
+/// Opens the sources that a project pins.
+struct Pins {
+    opener: Opener,
+    /// The project; paths are relative to it.
+    folder: Option<PathBuf>,
+    lock_folder: PathBuf,
+    /// What a lock has of them: their content is kept.
+    locked: Vec<Locked>,
+}
+
+impl Pins {
+    fn open(&self, text: &str) -> PluginResult<(Tree, String)> {
+        let mut place = Place::parse(text)?;
+        if let (Place::Path(path), Some(folder)) = (&place, &self.folder) {
+            place = Place::Path(folder.join(path));
+        }
+        let locked = self.locked.iter().find(|locked| place.is_locked_as(&locked.location));
+        let options = OpenOptions {
+            label: text.to_owned(),
+            locked: locked.cloned(),
+            ..OpenOptions::default()
+        };
+        let tree = self.opener.open_place(&place, &options)?;
+        let location = match (tree.location(), &place) {
+            (Some(location), _) => location.to_owned(),
+            (None, Place::Path(path)) => paths::from_folder(&self.lock_folder, path),
+            (None, place) => place.text(),
+        };
+        Ok((tree, location))
+    }
 }
 
 /// What a lock names is not to be had any more.

@@ -193,6 +193,9 @@ pub(crate) fn diagnostic_text(diagnostic: &Diagnostic) -> String {
     if let Some(help) = &diagnostic.help {
         text.push_str(&format!("  help: {help}\n"));
     }
+    for other in &diagnostic.also {
+        text.push_str(&diagnostic_text(other));
+    }
     text
 }
 

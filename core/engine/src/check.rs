@@ -29,12 +29,14 @@ pub fn check(
 ) -> Result<Checked, Box<Diagnostic>> {
     let mut checked = Checked::default();
     let mut manifests = Vec::new();
+    let mut further = Vec::new();
     for platform in &request.platforms {
         let mut opened = Opened::new(plugin, host, request, platform, Some(lock))?;
         manifests = std::mem::take(&mut opened.manifests);
+        further = std::mem::take(&mut opened.further);
         check_platform(&opened, lock, platform, &mut checked.violations);
     }
-    let inputs = locked_inputs(host.as_ref(), request, &manifests)?;
+    let inputs = locked_inputs(host.as_ref(), request, &manifests, &further)?;
     for (was, is) in lock.inputs.iter().zip(&inputs) {
         if was.hash != is.hash {
             let message = format!("{} has changed since the lock was written", was.location);

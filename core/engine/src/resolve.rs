@@ -10,8 +10,8 @@ use x2nix_lock::{
 use x2nix_model::{CandidateId, Universe, load};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
-    InputKind, Manifest, NameKind, OpenRequest, PROTOCOL_VERSION, Plugin, Provided, ReadRequest,
-    Session,
+    InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_VERSION, Plugin, Provided,
+    ReadRequest, Session,
 };
 use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
 
@@ -98,6 +98,7 @@ pub fn resolve(
     let criteria = criteria_of(&describe, policy)?;
     let mut notes = Vec::new();
     let mut manifests = Vec::new();
+    let mut further = Vec::new();
     let mut solved = Vec::new();
     // What earlier platforms have: the same versions are preferred on all.
     let mut elsewhere: FxHashSet<String> = FxHashSet::default();
@@ -119,6 +120,7 @@ pub fn resolve(
             None
         };
         manifests = std::mem::take(&mut opened.manifests);
+        further = std::mem::take(&mut opened.further);
         elsewhere.extend(answer.chosen.iter().map(|&id| opened.universe.candidate_key(id)));
         solved.push((opened, answer, build));
     }
@@ -134,7 +136,7 @@ pub fn resolve(
         provided: request.provided.clone(),
         policy: policy.to_owned(),
     };
-    let inputs = locked_inputs(host.as_ref(), request, &manifests)?;
+    let inputs = locked_inputs(host.as_ref(), request, &manifests, &further)?;
     let answers = solved
         .iter_mut()
         .zip(&request.platforms)
@@ -215,6 +217,8 @@ pub(crate) struct Opened {
     pub(crate) universe: Universe,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) manifests: Vec<Manifest>,
+    /// What the plugin opened beside the inputs of the request.
+    pub(crate) further: Vec<OpenedTree>,
     pub(crate) notes: Vec<Diagnostic>,
 }
 
@@ -229,9 +233,11 @@ impl Opened {
         let mut opened = plugin.open(Arc::clone(host), &question(request, platform))?;
         let environment = std::mem::take(&mut opened.answer.environment);
         let manifests = std::mem::take(&mut opened.answer.manifests);
+        let further = std::mem::take(&mut opened.answer.opened);
         let (universe, notes) = load(opened.session.as_mut(), opened.answer)
             .map_err(|error| Box::new(error.into_diagnostic()))?;
-        let mut opened = Self { session: opened.session, universe, environment, manifests, notes };
+        let mut opened =
+            Self { session: opened.session, universe, environment, manifests, further, notes };
         let kept = lock.map(|lock| opened.locked(lock, platform)).unwrap_or_default();
         opened.universe.withdraw(|id| kept.contains(&id));
         Ok(opened)
@@ -331,6 +337,7 @@ pub(crate) fn locked_inputs(
     host: &dyn Host,
     request: &Request,
     manifests: &[Manifest],
+    opened: &[OpenedTree],
 ) -> Result<Vec<LockedInput>, Box<Diagnostic>> {
     let mut inputs = Vec::new();
     for input in &request.inputs {
@@ -340,6 +347,11 @@ pub(crate) fn locked_inputs(
         };
         inputs.push(LockedInput { kind: input.input.kind, location: input.location.clone(), hash });
     }
+    inputs.extend(opened.iter().map(|opened| LockedInput {
+        kind: InputKind::Pin,
+        location: opened.location.clone(),
+        hash: opened.hash.clone(),
+    }));
     Ok(inputs)
 }
 

@@ -17,7 +17,7 @@ use support::{
     shelf::Shelf,
 };
 use x2nix_core::{Failure, lock::Lock, resolve};
-use x2nix_protocol::{DOCUMENTS, Diagnostic, Host};
+use x2nix_protocol::{DOCUMENTS, Diagnostic, Host, OpenTreeRequest, OpenedTree, TreeId};
 
 /// Makes the test write what it would compare.
 const UPDATE: &str = "X2NIX_UPDATE_SCHEMAS";
@@ -112,6 +112,16 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
                 validators[name].iter_errors(document).map(|error| error.to_string()).collect();
             assert!(errors.is_empty(), "{scenario}: {name}: {errors:?}\n{document:#}");
         }
+    }
+    // A scenario is one tree; what opens others is tried with the opam plugin (tests/cli).
+    let (tree, place) = (TreeId(7), "git+file:///a#v1".to_owned());
+    let opened = OpenedTree { tree, location: place.clone(), hash: "sha256-".into() };
+    for (name, document) in [
+        ("open-tree-request", serde_json::to_value(OpenTreeRequest { place })),
+        ("opened-tree", serde_json::to_value(opened)),
+    ] {
+        assert!(validators[name].is_valid(&document.expect("a document is JSON")), "{name}");
+        seen.insert(name, 1);
     }
     let unseen: Vec<_> = validators.keys().filter(|name| !seen.contains_key(*name)).collect();
     assert!(unseen.is_empty(), "no scenario has a document of {unseen:?}");

@@ -79,11 +79,8 @@ fn check_unit(lock: &Lock, id: &str, unit: &Unit, report: &mut impl FnMut(&str, 
                 format!("unit {id} starts from {}, which has no entry", source.artifact),
             );
         }
-        if !stays(&source.to) {
-            report(
-                "lock::path",
-                format!("unit {id} unpacks to {:?}, outside its source", source.to),
-            );
+        for path in [&source.from, &source.to].into_iter().filter(|path| !stays(path)) {
+            report("lock::path", format!("unit {id} unpacks {path:?}, outside its source"));
         }
     }
     let paths = build.files.keys().chain(&build.patches);
@@ -92,9 +89,15 @@ fn check_unit(lock: &Lock, id: &str, unit: &Unit, report: &mut impl FnMut(&str, 
     }
     let mut check_word = |word: &Word| {
         for part in &word.0 {
-            if let Part::Late(LatePart::Unit { unit: other, .. }) = part
-                && !unit.depends.iter().any(|edge| edge.unit == *other)
-            {
+            let (other, own) = match part {
+                Part::Late(LatePart::Unit { unit: other, .. }) => (other, false),
+                Part::Late(LatePart::Content { unit: other, .. }) => {
+                    // The key may have a platform behind it.
+                    (other, id.strip_prefix(other).is_some_and(|rest| !rest.contains('@')))
+                }
+                _ => continue,
+            };
+            if !own && !unit.depends.iter().any(|edge| edge.unit == *other) {
                 report(
                     "lock::dangling",
                     format!("unit {id} uses {other}, on which it does not depend"),
@@ -103,7 +106,8 @@ fn check_unit(lock: &Lock, id: &str, unit: &Unit, report: &mut impl FnMut(&str, 
         }
     };
     build.steps.iter().flat_map(|step| &step.words).for_each(&mut check_word);
-    build.environment.iter().map(|operation| &operation.value).for_each(&mut check_word);
+    let operations = build.environment.iter().chain(&unit.exports);
+    operations.map(|operation| &operation.value).for_each(&mut check_word);
 }
 
 fn check_artifact(

@@ -13,7 +13,10 @@
 //!
 //! Reference: `src/format/opamFilter.ml`, and `filter_ident_of_string` of `opamTypesBase.ml`.
 
-use std::borrow::Cow;
+mod interpolation;
+
+pub use interpolation::{Piece, expand_string, pieces};
+
 use std::cell::Cell;
 use std::fmt;
 
@@ -293,7 +296,9 @@ enum Context {
 }
 
 fn write_string(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    write!(f, "\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    // A carriage return as it stands would be read as part of the line end after it.
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\r', "\\r");
+    write!(f, "\"{text}\"")
 }
 
 impl fmt::Display for Filter {
@@ -320,61 +325,6 @@ fn fold(parts: &[Filter], env: &Env<'_>, absorbing: bool) -> Option<Value> {
 fn expanded(text: &str, env: &Env<'_>) -> Option<Value> {
     let text = expand_string(text, env).ok()?;
     Some(Value::String(text.into_owned()))
-}
-
-/// Replaces `%{variable}%` by its value (by nothing, if it is undefined) and `%%` by `%`
-/// (`OpamFilter.expand_string`). An unclosed `%{` stays; a package name that cannot be one is an
-/// error.
-pub fn expand_string<'t>(text: &'t str, env: &Env<'_>) -> Result<Cow<'t, str>, InvalidName> {
-    let Some(mut next) = text.find('%') else {
-        return Ok(Cow::Borrowed(text));
-    };
-    let part = |from: usize, to: usize| text.get(from..to).unwrap_or_default();
-    let mut result = String::with_capacity(text.len());
-    let mut copied = 0;
-    while next < text.len() {
-        let rest = part(next, text.len());
-        let end = if rest.starts_with("%%") {
-            result.push_str(part(copied, next));
-            result.push('%');
-            next + 2
-        } else if rest.starts_with("%{") {
-            let end = next + interpolation_length(rest.as_bytes());
-            result.push_str(part(copied, next));
-            let whole = part(next, end);
-            match whole.strip_prefix("%{").and_then(|inner| inner.strip_suffix("}%")) {
-                None => result.push_str(whole),
-                Some(ident) => {
-                    let value = FilterIdent::parse(ident, true)?.resolve(env);
-                    result.push_str(&value.map(Value::into_text).unwrap_or_default());
-                }
-            }
-            end
-        } else {
-            next += 1;
-            next += part(next, text.len()).find('%').unwrap_or(text.len() - next);
-            continue;
-        };
-        copied = end;
-        next = end + part(end, text.len()).find('%').unwrap_or(text.len() - end);
-    }
-    result.push_str(part(copied, text.len()));
-    Ok(Cow::Owned(result))
-}
-
-/// How long an interpolation is, from `%{` to `}%` or to where it can no longer be closed. A `}`
-/// takes the character after it along unless that is `%`, so `%{a}}%` goes on after its `}%`
-/// (`string_interp_regex`).
-fn interpolation_length(bytes: &[u8]) -> usize {
-    let mut length = 2;
-    loop {
-        match bytes.get(length..).unwrap_or_default() {
-            [] | [b'\n', ..] | [b'}', b'\n', ..] => return length,
-            [b'}', b'%', ..] => return length + 2,
-            [b'}', _, ..] => length += 2,
-            _ => length += 1,
-        }
-    }
 }
 
 /// An atom of the condition of a dependency.

@@ -2,6 +2,7 @@
 
 #![deny(missing_docs)]
 
+pub mod depexts;
 pub mod filter;
 pub mod formula;
 pub mod package;

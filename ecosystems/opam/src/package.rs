@@ -13,6 +13,7 @@
 //! Reference: module `OPAMSyntax` of `src/format/opamFile.ml`.
 
 pub mod checksum;
+mod environment;
 pub mod name;
 mod read;
 mod source;
@@ -21,9 +22,8 @@ use std::collections::BTreeSet;
 
 use crate::filter::{Command, Filter, FilteredFormula};
 use crate::formula::Formula;
-use crate::syntax::{
-    self, Body, EnvOp, Error, ErrorKind, Item, LogOp, Position, RelOp, Value, ValueKind,
-};
+use crate::syntax::{self, Body, Error, ErrorKind, Item, LogOp, Position, Value, ValueKind};
+pub use environment::EnvUpdate;
 use read::{Nested, Result, error, expected};
 
 pub use source::{ExtraSource, Source};
@@ -129,17 +129,6 @@ pub struct SystemPackages {
     pub names: Vec<Box<str>>,
     /// On which systems.
     pub filter: Filter,
-}
-
-/// A change of an environment variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EnvUpdate {
-    /// The variable.
-    pub variable: Box<str>,
-    /// How it is changed.
-    pub op: EnvOp,
-    /// By what; variables are to be expanded in it.
-    pub value: Box<str>,
 }
 
 /// A package that is to be taken from elsewhere while this one is developed.
@@ -511,39 +500,6 @@ impl<'a> OpamFile<'a> {
             });
             once.map_err(|_| error)
         })
-    }
-
-    fn env_updates(&self, field: &str) -> Result<Vec<EnvUpdate>> {
-        self.list(field, 2, |part| {
-            let binding = match part.value.kind {
-                // A binding may stand in the outer list as it is (`env_binding_t`).
-                ValueKind::Relop(..) | ValueKind::EnvBinding(..) => part.value,
-                _ => {
-                    let mut bindings = part.parts()?;
-                    match (bindings.next(), bindings.next()) {
-                        (Some(binding), None) => binding.value,
-                        _ => return Err(expected(part.value, "one environment update")),
-                    }
-                }
-            };
-            let (op, operands) = match &binding.kind {
-                ValueKind::Relop(RelOp::Eq, operands) => (EnvOp::Eq, operands),
-                ValueKind::EnvBinding(op, operands) => (*op, operands),
-                _ => return Err(expected(binding, "an environment update")),
-            };
-            let variable = read::ident(&operands.0)?.into();
-            Ok(EnvUpdate { variable, op, value: read::string(&operands.1)?.into() })
-        })
-    }
-
-    /// What it changes in the environment of those that use it.
-    pub fn setenv(&self) -> Result<Vec<EnvUpdate>> {
-        self.env_updates("setenv")
-    }
-
-    /// What is changed in the environment for its build.
-    pub fn build_env(&self) -> Result<Vec<EnvUpdate>> {
-        self.env_updates("build-env")
     }
 
     /// Its features.

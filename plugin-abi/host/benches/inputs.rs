@@ -39,7 +39,7 @@ fn inputs(criterion: &mut Criterion) {
     open();
     group.bench_function("warm", |bench| bench.iter(open));
 
-    let mut inputs = Inputs::new();
+    let inputs = Inputs::new();
     let tree = inputs.add(open());
     let paths = list_all(&inputs, tree);
     group.bench_function("list all", |bench| bench.iter(|| list_all(&inputs, tree)));
@@ -51,7 +51,7 @@ fn inputs(criterion: &mut Criterion) {
     tar::Archive::new(gzip).unpack(folder.path()).unwrap();
     let open = || Opener::new(None).open(folder.path(), &options).unwrap();
     group.bench_function("folder hash", |bench| bench.iter(|| open().hash().unwrap().to_owned()));
-    let mut inputs = Inputs::new();
+    let inputs = Inputs::new();
     let tree = inputs.add(open());
     group.bench_function("folder list all", |bench| bench.iter(|| list_all(&inputs, tree)));
     let request = ReadRequest { tree, ..request };

@@ -9,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, Opened, Plugin,
-    PluginResult, ReadAnswer, ReadRequest, Session,
+    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened,
+    OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
 };
 
 /// The same plugin, talking through JSON text.
@@ -60,6 +60,10 @@ impl Host for ThroughJson<Arc<dyn Host>> {
 
     fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer> {
         copy(&passed(request, |request| self.0.read(request))?)
+    }
+
+    fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
+        copy(&passed(request, |request| self.0.open(request))?)
     }
 }
 

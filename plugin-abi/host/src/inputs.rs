@@ -24,7 +24,7 @@ mod unpack;
 
 pub use pack::Pack;
 pub use place::{GitPlace, Place};
-pub use remote::{Network, Progress};
+pub use remote::{Network, Progress, download};
 pub use unpack::{Limits, read_archive};
 
 use archive::Archive;
@@ -34,13 +34,14 @@ use folder::Folder;
 use path::Hidden;
 use rayon::prelude::*;
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 use x2nix_protocol::{
-    Diagnostic, Entry, FileContent, Host, ListAnswer, ListRequest, Origin, PluginResult,
-    ReadAnswer, ReadRequest, TreeId,
+    Diagnostic, Entry, FileContent, Host, ListAnswer, ListRequest, OpenTreeRequest, OpenedTree,
+    Origin, PluginResult, ReadAnswer, ReadRequest, TreeId,
 };
 
 /// Opens inputs.
@@ -231,10 +232,15 @@ impl Tree {
 }
 
 /// The trees of one session, numbered in the order in which they were added.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Inputs {
-    trees: Vec<Tree>,
+    trees: RwLock<Vec<Arc<Tree>>>,
+    opened: Mutex<BTreeMap<String, OpenedTree>>,
+    further: Option<Box<Further>>,
 }
+
+/// Opens a place that a plugin learnt of, and says where it was found, as a lock is to say it.
+pub type Further = dyn Fn(&str) -> PluginResult<(Tree, String)> + Send + Sync;
 
 impl Inputs {
     /// No trees.
@@ -243,18 +249,21 @@ impl Inputs {
     }
 
     /// Adds a tree and gives its number.
-    pub fn add(&mut self, tree: Tree) -> TreeId {
-        self.trees.push(tree);
-        TreeId(u32::try_from(self.trees.len() - 1).unwrap_or(u32::MAX))
+    pub fn add(&self, tree: Tree) -> TreeId {
+        let mut trees = self.trees.write().unwrap_or_else(PoisonError::into_inner);
+        trees.push(Arc::new(tree));
+        TreeId(u32::try_from(trees.len() - 1).unwrap_or(u32::MAX))
     }
 
-    /// The trees in the order of their numbers.
-    pub fn trees(&self) -> &[Tree] {
-        &self.trees
+    /// The same with a way to open what a plugin learns of.
+    #[must_use]
+    pub fn with_further(self, open: Box<Further>) -> Self {
+        Self { further: Some(open), ..self }
     }
 
-    fn tree(&self, id: TreeId) -> PluginResult<&Tree> {
-        self.trees.get(id.0 as usize).ok_or_else(|| {
+    fn tree(&self, id: TreeId) -> PluginResult<Arc<Tree>> {
+        let trees = self.trees.read().unwrap_or_else(PoisonError::into_inner);
+        trees.get(id.0 as usize).cloned().ok_or_else(|| {
             Diagnostic::error(
                 "host::unknown-tree",
                 format!("the plugin asked for input number {}, which it was not given", id.0),
@@ -276,6 +285,21 @@ impl Host for Inputs {
     fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer> {
         let tree = self.tree(request.tree)?;
         Ok(ReadAnswer { files: request.paths.par_iter().map(|path| tree.read(path)).collect() })
+    }
+
+    fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
+        let Some(further) = &self.further else {
+            return Err(Box::new(Diagnostic::not_supported("opening further inputs")));
+        };
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = opened.get(&request.place) {
+            return Ok(known.clone());
+        }
+        let (tree, location) = further(&request.place)?;
+        let hash = tree.hash()?.to_owned();
+        let answer = OpenedTree { tree: self.add(tree), location, hash };
+        opened.insert(request.place.clone(), answer.clone());
+        Ok(answer)
     }
 }
 

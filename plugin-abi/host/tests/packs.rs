@@ -145,7 +145,7 @@ fn many_may_open_the_same_archive_at_once() {
 fn a_session_asks_in_batches() {
     let folder = tempfile::tempdir().unwrap();
     let path = archive(folder.path());
-    let mut inputs = Inputs::new();
+    let inputs = Inputs::new();
     inputs.add(open(folder.path(), None));
     let tree = inputs.add(open(&path, None));
     let paths = (0..300).map(|i| format!("d{i}/f")).chain(["../x".into(), String::new()]).collect();

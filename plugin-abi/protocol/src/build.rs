@@ -142,10 +142,13 @@ pub struct Build {
 }
 
 /// An artifact and the place it is unpacked to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The artifact's key.
     pub artifact: String,
+    /// The folder of it that is taken, once it is unpacked; empty for all of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
     /// The folder or file that it becomes, relative to the source's top; empty for the top.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub to: String,
@@ -172,6 +175,24 @@ pub struct EnvironmentOperation {
     pub operation: Operation,
     /// The value.
     pub value: Word,
+    /// What stands between the value and what is there.
+    #[serde(default = "colon", skip_serializing_if = "is_colon")]
+    pub separator: String,
+}
+
+fn colon() -> String {
+    ":".into()
+}
+
+fn is_colon(text: &str) -> bool {
+    text == ":"
+}
+
+impl EnvironmentOperation {
+    /// An operation on a list that is separated by `:`.
+    pub fn new(variable: impl Into<String>, operation: Operation, value: Word) -> Self {
+        Self { variable: variable.into(), operation, value, separator: colon() }
+    }
 }
 
 /// What happens to an environment variable.
@@ -180,10 +201,14 @@ pub struct EnvironmentOperation {
 pub enum Operation {
     /// It gets the value.
     Set,
-    /// The value goes before what is there, with `:` between.
+    /// The value goes before what is there.
     Prepend,
-    /// The value goes behind what is there, with `:` between.
+    /// The value goes behind what is there.
     Append,
+    /// As [`Operation::Prepend`], with a separator even where nothing is there.
+    PrependSeparated,
+    /// As [`Operation::Append`], with a separator even where nothing is there.
+    AppendSeparated,
 }
 
 /// One command.
@@ -201,7 +226,9 @@ pub struct Step {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
-    /// First.
+    /// First, before the patches are applied.
+    Prepare,
+    /// Then.
     Build,
     /// Then, where tests are wanted.
     Check,
@@ -245,6 +272,14 @@ pub enum LatePart {
         /// The unit's key.
         unit: String,
         /// The path; empty for its top.
+        path: String,
+    },
+    /// The text of a file in a unit's output, its own or that of one among `depends`, without the
+    /// line ends at its end; nothing where there is no such file.
+    Content {
+        /// The unit's key.
+        unit: String,
+        /// The path.
         path: String,
     },
     /// The value of a variable of the build.

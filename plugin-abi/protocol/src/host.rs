@@ -1,6 +1,6 @@
 //! What a plugin may ask of the world: read-only trees, named by number.
 
-use crate::PluginResult;
+use crate::{Diagnostic, PluginResult};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -23,6 +23,32 @@ pub trait Host: Send + Sync {
 
     /// Reads files.
     fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer>;
+
+    /// Opens a place that the plugin learnt of from the project, such as the source of a package
+    /// that it pins. The same place is opened once.
+    fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
+        let _ = request;
+        Err(Box::new(Diagnostic::not_supported("opening further inputs")))
+    }
+}
+
+/// Asks for a tree beside the inputs of the request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenTreeRequest {
+    /// Where it is, as `--repo` takes it: a path below the project or relative to it, the address of an
+    /// archive, `git+URL#REVISION`.
+    pub place: String,
+}
+
+/// The answer to [`OpenTreeRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OpenedTree {
+    /// The tree.
+    pub tree: TreeId,
+    /// Where it was found, as the lock is to say it: of a Git revision, with its commit.
+    pub location: String,
+    /// The hash of its content; of an archive, of the archive's own bytes.
+    pub hash: String,
 }
 
 /// Asks for the entries of folders of one tree.

@@ -1,6 +1,6 @@
 //! What a session is opened with, and what the user's own words require.
 
-use crate::{Diagnostic, Dictionary, Origin, Requirement, TreeId};
+use crate::{Diagnostic, Dictionary, OpenedTree, Origin, Requirement, TreeId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +60,8 @@ pub enum InputKind {
     Project,
     /// A package repository.
     Repository,
+    /// The source of a package that the project takes from elsewhere.
+    Pin,
 }
 
 /// The answer to [`OpenRequest`].
@@ -76,6 +78,9 @@ pub struct OpenAnswer {
     /// The files that state the request: when one of them changes, the lock is stale.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub manifests: Vec<Manifest>,
+    /// What was opened beside the inputs of the request. They are numbered on from those.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opened: Vec<OpenedTree>,
     /// What the user should know, such as a broken file that was left out.
     #[serde(default)]
     pub notes: Vec<Diagnostic>,

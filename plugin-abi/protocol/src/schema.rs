@@ -2,8 +2,8 @@
 
 use crate::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest, ReadAnswer,
-    ReadRequest,
+    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
+    OpenTreeRequest, OpenedTree, ReadAnswer, ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -36,6 +36,8 @@ documents! {
     "build-request" => BuildRequest,
     "build-answer" => BuildAnswer,
     "list-request" => ListRequest,
+    "open-tree-request" => OpenTreeRequest,
+    "opened-tree" => OpenedTree,
     "list-answer" => ListAnswer,
     "read-request" => ReadRequest,
     "read-answer" => ReadAnswer,

@@ -50,6 +50,7 @@ stripHash() {
 # Gives the scripts under a folder interpreters from PATH.
 patchShebangs() {
   local file line program rest path
+  [[ $1 != --* ]] || shift
   while IFS= read -r -d '' file; do
     line=$(head -c 512 "$file" | tr -d '\0' | head -n 1)
     [[ $line == '#!'* ]] || continue

@@ -40,6 +40,11 @@ pub(crate) fn run(
         wanted.push(Wanted::new(InputKind::Project, folder, None));
     }
     wanted.extend(repositories(matches, &settings, &places.folder, previous.as_ref())?);
+    // What the project pins stays at the content that the lock names.
+    let pins = previous.iter().flat_map(|lock| &lock.inputs);
+    for pin in pins.filter(|input| input.kind == InputKind::Pin) {
+        wanted.push(Wanted::of_lock(pin, folder_of(&places.lock))?);
+    }
     let opened = open_inputs(&wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
     let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
     request.previous = previous;

@@ -63,7 +63,7 @@ impl Plugin for ScenarioPlugin {
             roots,
             environment: BTreeMap::from([("platform".into(), request.platform.clone())]),
             manifests: vec![Manifest { tree: TREE, path: FILE.into() }],
-            notes: vec![],
+            ..OpenAnswer::default()
         };
         Ok(Opened { session: Box::new(session), answer })
     }

@@ -11,6 +11,16 @@ use x2nix_protocol::{Diagnostic, OpenRequest, PluginResult};
 /// The version of opam whose semantics these are.
 const OPAM_VERSION: &str = "2.3.0";
 
+/// The global variables that only builds have.
+const OF_BUILDS: [(&str, &str); 6] = [
+    ("exe", ""),
+    ("group", "nixbld"),
+    ("make", "make"),
+    ("root", "/homeless-shelter/.opam"),
+    ("switch", "default"),
+    ("user", "nixbld"),
+];
+
 /// The global variables of a request.
 pub(super) struct Environment {
     /// Their values.
@@ -94,6 +104,25 @@ impl Environment {
             "dev" => Some(Value::Bool(owner.local)),
             _ => self.global(variable),
         }
+    }
+
+    /// A global variable as commands see it: those of the system, and what opam adds of its own
+    /// (`OpamPackageVar.resolve_global`; `user` and `group` are whoever Nix builds as).
+    pub(super) fn in_build(&self, name: &str) -> Option<Value> {
+        let own = OF_BUILDS.iter().find(|(own, _)| *own == name).map(|(_, value)| *value);
+        self.globals.get(name).map(|value| typed(value)).or_else(|| own.map(typed))
+    }
+
+    /// All that [`Self::in_build`] knows, sorted.
+    pub(super) fn all_in_build(&self) -> BTreeMap<&str, &str> {
+        let mut all: BTreeMap<_, _> = OF_BUILDS.into_iter().collect();
+        all.extend(self.globals.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        all
+    }
+
+    /// Whether the documentation of a package is wanted.
+    pub(super) fn documents(&self, owner: Owner<'_>) -> bool {
+        owner.requested && self.with_doc
     }
 
     /// Whether the tests of a package are wanted.

@@ -4,6 +4,7 @@
 //! without the middle folder. Of several repositories the first that has a version wins; versions
 //! that are equal under opam's order are one version.
 
+use super::request::Local;
 use crate::package::name::{check_name, split_package};
 use crate::version;
 use rustc_hash::FxHashMap;
@@ -41,8 +42,13 @@ pub(super) struct Place {
 
 impl Place {
     /// A version whose opam file is not in a repository.
-    pub(super) fn local(version: String, tree: TreeId, path: String) -> Self {
-        Self { version, tree, path, prefix: String::new() }
+    pub(super) fn local(local: &Local) -> Self {
+        Self {
+            version: local.version.clone(),
+            tree: local.tree,
+            path: local.path.clone(),
+            prefix: local.prefix.clone(),
+        }
     }
 
     /// How messages call its opam file.
@@ -112,7 +118,7 @@ impl Repositories {
     }
 
     /// Reads the opam files at some places, in their order.
-    pub(super) fn read(&self, places: &[&Place]) -> PluginResult<Vec<Result<Blob, Diagnostic>>> {
+    pub(super) fn read(&self, places: &[&Place]) -> PluginResult<Vec<PluginResult<Blob>>> {
         let mut contents: Vec<Option<FileContent>> = vec![None; places.len()];
         let mut trees: Vec<_> = places.iter().map(|place| place.tree).collect();
         trees.sort_unstable();
@@ -134,7 +140,8 @@ impl Repositories {
             };
             Err(Diagnostic::warning("opam::unreadable", message)
                 .at(Origin::new(place.file(), None))
-                .help("this version is left out; mend the repository to have it back"))
+                .help("this version is left out; mend the repository to have it back")
+                .into())
         };
         Ok(places.iter().zip(contents).map(read).collect())
     }

@@ -4,14 +4,15 @@ use crate::{
     filter::Bound,
     formula::Formula,
     package::{
-        OpamFile,
+        OpamFile, PinDepend,
         name::{check_name, check_version, split_package},
     },
     syntax::{self, RelOp},
 };
+use std::collections::BTreeMap;
 use x2nix_protocol::{
-    Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, Origin, PluginResult,
-    ReadRequest,
+    Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, OpenTreeRequest,
+    OpenedTree, Origin, PluginResult, ReadRequest, TreeId,
 };
 
 /// A package asked for by name.
@@ -21,13 +22,25 @@ pub(super) struct Root {
     pub(super) origin: Origin,
 }
 
-/// A package of the project itself.
+/// A package of the project itself, or one that it takes from elsewhere (`pin-depends`).
 pub(super) struct Local {
     pub(super) name: String,
     pub(super) version: String,
-    pub(super) input: u32,
+    pub(super) tree: TreeId,
     /// The path of its opam file.
     pub(super) path: String,
+    /// What to put before the path in messages.
+    pub(super) prefix: String,
+    /// What it pins.
+    pins: Vec<(PinDepend, Origin)>,
+}
+
+/// What the packages of a project are taken from elsewhere: the packages, and the trees that they
+/// are in, in the order in which they were opened.
+#[derive(Default)]
+pub(super) struct Pinned {
+    pub(super) packages: Vec<Local>,
+    pub(super) opened: Vec<OpenedTree>,
 }
 
 /// The version of a package of a project whose opam file states none (opam's word for a pin of
@@ -74,24 +87,8 @@ pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
 /// for `NAME.opam`.
 pub(super) fn locals(host: &dyn Host, inputs: &[Input], locked: bool) -> PluginResult<Vec<Local>> {
     let mut found: Vec<Local> = Vec::new();
-    for (index, input) in (0..).zip(inputs).filter(|(_, input)| input.kind == InputKind::Project) {
-        let folders = vec![String::new(), "opam".into()];
-        let listings = host.list(&ListRequest { tree: input.tree, folders })?.listings;
-        let mut paths = Vec::new();
-        for (folder, listing) in ["", "opam/"].into_iter().zip(listings) {
-            let entries = listing.unwrap_or_default();
-            for entry in &entries {
-                if !entry.folder && (entry.name == "opam" || entry.name.ends_with(".opam")) {
-                    let twin = format!("{}{LOCKED}", entry.name);
-                    let stands_in = locked && entries.iter().any(|entry| entry.name == twin);
-                    let name = if stands_in { &twin } else { &entry.name };
-                    paths.push(format!("{folder}{name}"));
-                }
-            }
-        }
-        let files = host.read(&ReadRequest { tree: input.tree, paths: paths.clone() })?.files;
-        for (path, content) in paths.into_iter().zip(files) {
-            let local = local(index, input, path, content)?;
+    for input in inputs.iter().filter(|input| input.kind == InputKind::Project) {
+        for local in in_tree(host, input.tree, &input.label, "", locked)? {
             if let Some(other) = found.iter().find(|other| other.name == local.name) {
                 let message = format!(
                     "package {} is described twice: here and in {}",
@@ -107,6 +104,87 @@ pub(super) fn locals(host: &dyn Host, inputs: &[Input], locked: bool) -> PluginR
         }
     }
     Ok(found)
+}
+
+/// The packages whose opam files lie in a source.
+fn in_tree(
+    host: &dyn Host,
+    tree: TreeId,
+    label: &str,
+    prefix: &str,
+    locked: bool,
+) -> PluginResult<Vec<Local>> {
+    let folders = vec![String::new(), "opam".into()];
+    let listings = host.list(&ListRequest { tree, folders })?.listings;
+    let mut paths = Vec::new();
+    for (folder, listing) in ["", "opam/"].into_iter().zip(listings) {
+        let entries = listing.unwrap_or_default();
+        for entry in &entries {
+            if !entry.folder && (entry.name == "opam" || entry.name.ends_with(".opam")) {
+                let twin = format!("{}{LOCKED}", entry.name);
+                let stands_in = locked && entries.iter().any(|entry| entry.name == twin);
+                let name = if stands_in { &twin } else { &entry.name };
+                paths.push(format!("{folder}{name}"));
+            }
+        }
+    }
+    let files = host.read(&ReadRequest { tree, paths: paths.clone() })?.files;
+    let each = paths.into_iter().zip(files);
+    each.map(|(path, content)| local(tree, label, prefix, path, content)).collect()
+}
+
+/// The packages that those of a project pin. What a pinned package pins itself does not count
+/// (`handle_pin_depends` of `opamPinCommand.ml`); nor does a pin of a package of the project.
+pub(super) fn pinned(host: &dyn Host, locals: &[Local]) -> PluginResult<Pinned> {
+    let mut pinned = Pinned::default();
+    let mut places: BTreeMap<String, (String, Origin)> = BTreeMap::new();
+    for (pin, origin) in locals.iter().flat_map(|local| &local.pins) {
+        let (name, url) = (pin.name.to_string(), pin.url.to_string());
+        if locals.iter().any(|local| local.name == name) {
+            continue;
+        }
+        if let Some((known, at)) = places.get(&name) {
+            if *known == url {
+                continue;
+            }
+            let message = format!("{name} is pinned twice: to {url} here, to {known} at {at}");
+            return Err(Box::new(
+                Diagnostic::error("opam::pin-depends", message)
+                    .at(origin.clone())
+                    .help("let all packages of the project pin it to the same address"),
+            ));
+        }
+        places.insert(name.clone(), (url.clone(), origin.clone()));
+        // opam writes `https://…` for archives, and for repositories that end in `.git`.
+        let is_repository = url.starts_with("http")
+            && url.split('#').next().is_some_and(|url| url.ends_with(".git"));
+        let place = if is_repository { format!("git+{url}") } else { url };
+        let opened = host
+            .open(&OpenTreeRequest { place: place.clone() })
+            .map_err(|error| Box::new(Diagnostic { origin: Some(origin.clone()), ..*error }))?;
+        let prefix = format!("{place}:");
+        let found = in_tree(host, opened.tree, &place, &prefix, false)?;
+        let only = found.len() == 1;
+        let package = found.into_iter().find(|local| {
+            local.name == name
+                || (only
+                    && local.path.ends_with("opam")
+                    && local.path.rsplit('/').next() == Some("opam"))
+        });
+        let Some(package) = package else {
+            let message = format!("{place} has no opam file for {name}");
+            return Err(Box::new(
+                Diagnostic::error("opam::pin-depends", message).at(origin.clone()).help(format!(
+                    "it is looked for as {name}.opam and opam, at the top and in a folder `opam`"
+                )),
+            ));
+        };
+        pinned.packages.push(Local { name, version: pin.version.to_string(), ..package });
+        if !pinned.opened.iter().any(|known| known.tree == opened.tree) {
+            pinned.opened.push(opened);
+        }
+    }
+    Ok(pinned)
 }
 
 /// The packages of a switch that `opam switch export` wrote to a file of a project: each installed
@@ -146,23 +224,29 @@ pub(super) fn exported(host: &dyn Host, inputs: &[Input], path: &str) -> PluginR
     entries.iter().map(root).collect()
 }
 
-fn local(index: u32, input: &Input, path: String, content: FileContent) -> PluginResult<Local> {
-    let bytes = readable(&path, content)?;
-    let file = OpamFile::parse(&bytes.0).map_err(|error| syntax_error(&error, &path))?;
+fn local(
+    tree: TreeId,
+    label: &str,
+    prefix: &str,
+    path: String,
+    content: FileContent,
+) -> PluginResult<Local> {
+    let shown = format!("{prefix}{path}");
+    let bytes = readable(&shown, content)?;
+    let file = OpamFile::parse(&bytes.0).map_err(|error| syntax_error(&error, &shown))?;
     let field = |value: Result<Option<Box<str>>, syntax::Error>| {
-        value.map_err(|error| syntax_error(&error, &path)).map(|text| text.map(String::from))
+        value.map_err(|error| syntax_error(&error, &shown)).map(|text| text.map(String::from))
     };
-    if !file.pin_depends().map_err(|error| syntax_error(&error, &path))?.is_empty() {
-        let line = file.position("pin-depends").map(|position| position.line);
-        return Err(Box::new(Diagnostic::not_supported("pin-depends").at(Origin::new(path, line))));
-    }
+    let line = file.position("pin-depends").map(|position| position.line);
+    let pins = file.pin_depends().map_err(|error| syntax_error(&error, &shown))?;
+    let pins = pins.into_iter().map(|pin| (pin, Origin::new(shown.clone(), line))).collect();
     let stem = path
         .rsplit('/')
         .next()
         .map(|file| file.strip_suffix(LOCKED).unwrap_or(file))
         .and_then(|file| file.strip_suffix(".opam"))
         .filter(|stem| !stem.is_empty());
-    let folder = input.label.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let folder = label.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let name = match stem {
         Some(stem) => stem.to_owned(),
         None => field(file.name())?.unwrap_or_else(|| folder.to_owned()),
@@ -170,12 +254,12 @@ fn local(index: u32, input: &Input, path: String, content: FileContent) -> Plugi
     check_name(&name).map_err(|error| {
         Box::new(
             Diagnostic::error("opam::name", error.to_string())
-                .at(Origin::new(path.clone(), None))
+                .at(Origin::new(shown.clone(), None))
                 .help("name the file NAME.opam, or give it a field `name`"),
         )
     })?;
     let version = field(file.version())?.unwrap_or_else(|| LOCAL_VERSION.into());
-    Ok(Local { name, version, input: index, path })
+    Ok(Local { name, version, tree, path, prefix: prefix.to_owned(), pins })
 }
 
 /// The bytes of a file that must be there.

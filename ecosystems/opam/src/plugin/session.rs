@@ -6,7 +6,7 @@ use super::{
     environment::{Environment, Owner},
     facts,
     repository::{Place, Repositories},
-    request::{self, Local, Root},
+    request::{self, Local, Pinned, Root},
 };
 use crate::package::OpamFile;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -32,6 +32,7 @@ pub(super) struct OpamSession {
     pub(super) environment: Environment,
     pub(super) provided: BTreeMap<String, Provided>,
     pub(super) locals: Vec<Local>,
+    pub(super) pinned: Pinned,
     requested: FxHashSet<String>,
     pub(super) numbers: Numbers,
     pub(super) versions: FxHashMap<NameId, Vec<Version>>,
@@ -60,6 +61,7 @@ impl OpamSession {
                 .help("run this in a folder with a NAME.opam file, or name packages: --root lwt"),
             ));
         }
+        let pinned = request::pinned(host.as_ref(), &locals)?;
         let repositories = Repositories::new(Arc::clone(&host), &request.inputs)?;
         let names =
             locals.iter().map(|local| &local.name).chain(roots.iter().map(|root| &root.name));
@@ -73,6 +75,7 @@ impl OpamSession {
             repositories,
             environment,
             locals,
+            pinned,
         };
         let answer = session.open_answer(&roots);
         Ok((session, answer))
@@ -86,8 +89,7 @@ impl OpamSession {
             let mut requirement = Requirement::new(x2nix_protocol::Need::Set(set));
             requirement.origin = Some(Origin::new(local.path.clone(), None));
             requirements.push(requirement);
-            let tree = self.inputs[local.input as usize].tree;
-            manifests.push(Manifest { tree, path: local.path.clone() });
+            manifests.push(Manifest { tree: local.tree, path: local.path.clone() });
         }
         let exports = roots.iter().map(|root| &root.origin).filter(|origin| origin.line.is_some());
         let project = self.inputs.iter().find(|input| input.kind == InputKind::Project);
@@ -107,6 +109,7 @@ impl OpamSession {
             roots: requirements,
             environment: self.environment.globals.clone(),
             manifests,
+            opened: self.pinned.opened.clone(),
             notes: Vec::new(),
         }
     }
@@ -116,8 +119,13 @@ impl OpamSession {
             name,
             version,
             requested: self.requested.contains(name),
-            local: self.locals.iter().any(|local| local.name == name),
+            local: self.local(name).is_some(),
         }
+    }
+
+    /// The package of the project, or the pinned one, that is called so.
+    pub(super) fn local(&self, name: &str) -> Option<&Local> {
+        self.locals.iter().chain(&self.pinned.packages).find(|local| local.name == name)
     }
 
     /// Where the versions of some names lie: a project's own packages and those that are provided
@@ -125,9 +133,8 @@ impl OpamSession {
     fn places(&self, names: &[&str]) -> PluginResult<Vec<Vec<Version>>> {
         let found = self.repositories.versions(names)?;
         let choose = |(name, places): (&&str, Vec<Place>)| {
-            if let Some(local) = self.locals.iter().find(|local| local.name == **name) {
-                let tree = self.inputs[local.input as usize].tree;
-                let place = Place::local(local.version.clone(), tree, local.path.clone());
+            if let Some(local) = self.local(name) {
+                let place = Place::local(local);
                 return vec![Version { version: local.version.clone(), place: Some(place) }];
             }
             if let Some(provided) = self.provided.get(*name) {
@@ -164,7 +171,7 @@ impl Session for OpamSession {
                 let candidate = self.candidate(name, &version, content)?;
                 candidates.push(candidate.unwrap_or_else(|note| {
                     let candidate = broken(&version, &note);
-                    answer.notes.push(note);
+                    answer.notes.push(*note);
                     candidate
                 }));
                 kept.push(version);
@@ -208,15 +215,15 @@ impl OpamSession {
         &mut self,
         name: &str,
         version: &Version,
-        content: Option<Result<x2nix_protocol::Blob, Diagnostic>>,
-    ) -> PluginResult<Result<Candidate, Diagnostic>> {
+        content: Option<PluginResult<x2nix_protocol::Blob>>,
+    ) -> PluginResult<PluginResult<Candidate>> {
         let owner = self.owner(name, &version.version);
         let (Some(place), Some(content)) = (&version.place, content) else {
             return Ok(Ok(Candidate { version: version.version.clone(), ..Candidate::default() }));
         };
         let bytes = match content {
             Ok(bytes) => bytes,
-            Err(note) if owner.local => return Err(Box::new(note)),
+            Err(note) if owner.local => return Err(note),
             Err(note) => return Ok(Err(note)),
         };
         let provided = self.provided.contains_key(name);
@@ -236,7 +243,7 @@ impl OpamSession {
                 let severity = x2nix_protocol::Severity::Warning;
                 let help =
                     "this version is left out; mend the repository to have it back".to_owned();
-                Ok(Err(Diagnostic { severity, help: Some(help), ..*error }))
+                Ok(Err(Box::new(Diagnostic { severity, help: Some(help), ..*error })))
             }
         }
     }

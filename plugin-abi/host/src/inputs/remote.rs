@@ -25,6 +25,7 @@ mod http;
 mod records;
 
 pub(super) use git::open as open_git;
+pub use http::download;
 pub(super) use http::open as open_url;
 
 use super::path::shown;

@@ -2,7 +2,7 @@
 
 use super::{Network, Progress, failed, moved, offline, records::Record, too_large};
 use crate::inputs::{
-    OpenOptions, Opener,
+    OpenOptions, Opener, Place,
     archive::{Bytes, Found, Naming, Source},
     cache::Cache,
     path::shown,
@@ -63,6 +63,26 @@ pub(in crate::inputs) fn open(
         found.notes.push(moved(label));
     }
     Ok(found)
+}
+
+/// Fetches the file at an address, as it is, into a file without a name. Nothing is kept of it, and
+/// nothing is said of what it should be: the caller compares its hashes.
+pub fn download(network: &Network, url: &str) -> PluginResult<File> {
+    let Place::Url(url) = Place::parse(url)? else {
+        let message = format!("{} is no address of a file", shown(url));
+        return Err(failed("input::unreachable", url, &message)
+            .help("give the file itself")
+            .into());
+    };
+    let url = url.as_str();
+    if network.offline {
+        return Err(offline(url));
+    }
+    let opener = Opener::default().with_network(network.clone());
+    match (Fetch { opener: &opener, url, label: url }).get(None)? {
+        Got::Content { file, .. } => Ok(file),
+        Got::Unchanged => Err(offline(url)),
+    }
 }
 
 /// Fetches an archive again whose pack was damaged while it was in use.
