@@ -79,7 +79,9 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
             continue;
         }
         let best = optimise(universe, preference, &forbidden);
-        let optimal = best.as_ref().is_some_and(|best| best.optimal);
+        // Where nothing makes an answer better, every answer is the best.
+        let all_are_best = preference.criteria.is_empty() && preference.kept.is_empty();
+        let optimal = best.as_ref().map_or(all_are_best, |best| best.optimal);
         let improved = best.map(|best| prune(universe, &best.chosen)).unwrap_or_default();
         let cycles = cycle::cycles(universe, &improved);
         if !cycles.is_empty() {
