@@ -82,8 +82,8 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
         // Where nothing makes an answer better, every answer is the best.
         let all_are_best = preference.criteria.is_empty() && preference.kept.is_empty();
         let optimal = best.as_ref().map_or(all_are_best, |best| best.optimal);
-        let improved = best.map(|best| prune(universe, &best.chosen)).unwrap_or_default();
-        let cycles = cycle::cycles(universe, &improved);
+        let improved = best.map(|best| prune(universe, &best.chosen));
+        let cycles = improved.as_deref().map(|it| cycle::cycles(universe, it)).unwrap_or_default();
         if !cycles.is_empty() {
             forbidden.extend(cycles);
             continue;
@@ -95,9 +95,7 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
                 .map_err(SolveError::Unverified)
         };
         let first = judge(first)?;
-        if improved.is_empty() {
-            return Ok(Outcome::Solved(first));
-        }
+        let Some(improved) = improved else { return Ok(Outcome::Solved(first)) };
         let improved = judge(improved)?;
         // Where the search gave up, it may have stopped before it reached what resolvo found.
         let better = optimal || improved.score < first.score;
