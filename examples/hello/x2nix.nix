@@ -192,7 +192,7 @@ let
     # FILE PLACE FOLDER: copies a file or folder, or the folder of it that is given. An archive becomes
     # a folder, without its top folder if that is alone there, unless the place has an archive's name too.
     x2nixPlace() {
-      local from=$1 to=$x2nixTop''${2:+/$2} unpacked entries
+      local from=$1 to=$x2nixTop''${2:+/$2} unpacked entries top
       case $2 in
         *.tar | *.tar.* | *.tgz | *.tbz | *.tbz2 | *.txz | *.tzst | *.zip) ;;
         *)
@@ -208,9 +208,10 @@ let
           ;;
       esac
       if [ -n "$3" ]; then
+        top=$(realpath "$from")
         from=$(realpath -e "$from/$3")
         case $from in
-          "$(realpath "''${unpacked:-$1}")"/*) ;;
+          "$top"/*) ;;
           *) echo "x2nix: the folder $3 lies outside of its source" >&2; exit 1 ;;
         esac
       fi

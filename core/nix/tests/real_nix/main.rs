@@ -147,6 +147,52 @@ fn every_form_of_source_is_placed() {
     assert!(project.build("single").join("fix-it.patch").is_file());
 }
 
+/// A folder of a source, a step before the patches, the text of another unit's file, and separators
+/// that stay where nothing is there.
+#[test]
+fn what_a_build_finds_late_is_there() {
+    let shell = |phase: &str, script: &str| json!({ "phase": phase, "words": [["bash"], ["-euc"], [script]] });
+    let says = json!({
+        "name": "says", "version": "1",
+        "recipe": { "kind": "build", "steps": [
+            { "phase": "install", "words": [["cp"], ["word"], [{ "out": "" }]] },
+        ], "files": { "word": "it's $HOME\n" } },
+        "exports": [
+            { "variable": "SAID", "operation": "set", "value": [{ "content": { "unit": "says@1", "path": "word" } }] },
+            { "variable": "GONE", "operation": "set", "value": ["<", { "content": { "unit": "says@1", "path": "gone" } }, ">"] },
+            { "variable": "FRONT", "operation": "prepend-separated", "value": ["a"] },
+            { "variable": "BACK", "operation": "append-separated", "value": ["a"] },
+            { "variable": "LIST", "operation": "prepend", "value": ["a b"], "separator": ";" },
+        ],
+    });
+    let hears = json!({
+        "name": "hears", "version": "1",
+        "depends": [{ "unit": "says@1" }],
+        "recipe": {
+            "kind": "build",
+            "sources": [{ "artifact": "local", "from": "deep/inside" }],
+            "patches": ["made.patch"],
+            "environment": [
+                { "variable": "LIST", "operation": "append", "value": ["c"], "separator": ";" },
+            ],
+            "steps": [
+                shell("prepare", "sed s/WORD/patched/ made.patch.in > made.patch"),
+                shell("build", "test \"$(cat a.txt)\" = patched -a ! -e deep"),
+                shell("build", "test \"$SAID\" = \"it's \\$HOME\" -a \"$GONE\" = '<>'"),
+                shell("build", "test \"$FRONT\" = a: -a \"$BACK\" = :a -a \"$LIST\" = 'a b;c'"),
+                { "phase": "install", "words": [["cp"], ["a.txt"], [{ "out": "" }]] },
+            ],
+        },
+    });
+    let Some(project) = Project::new() else { return };
+    project.write("deep/inside/a.txt", "a\n");
+    project
+        .write("deep/inside/made.patch.in", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+WORD\n");
+    let artifacts = json!({ "local": { "kind": "local", "path": "." } });
+    project.lock(&lock(&json!({ "says@1": says, "hears@1": hears }), &artifacts));
+    assert_eq!(fs::read_to_string(project.build("hears").join("a.txt")).unwrap(), "patched\n");
+}
+
 /// The example's own sources and commands, as the opam plugin states them.
 #[test]
 fn the_example_builds_and_runs() {
