@@ -169,11 +169,7 @@ pub(crate) fn open_inputs(
             return Err(moved(&label));
         }
         notes.extend(tree.notes());
-        let location = match (tree.location(), place) {
-            (Some(location), _) => location.to_owned(),
-            (None, Place::Path(path)) => paths::from_folder(lock_folder, path),
-            (None, place) => place.text(),
-        };
+        let location = location(&tree, place, lock_folder);
         let input = Input { tree: trees.add(tree), kind: *kind, label };
         inputs.push(RequestInput { input, location, hash });
     }
@@ -211,12 +207,17 @@ impl Pins {
             ..OpenOptions::default()
         };
         let tree = self.opener.open_place(&place, &options)?;
-        let location = match (tree.location(), &place) {
-            (Some(location), _) => location.to_owned(),
-            (None, Place::Path(path)) => paths::from_folder(&self.lock_folder, path),
-            (None, place) => place.text(),
-        };
+        let location = location(&tree, &place, &self.lock_folder);
         Ok((tree, location))
+    }
+}
+
+/// Where a tree was found, as the lock is to say it.
+fn location(tree: &Tree, place: &Place, lock_folder: &Path) -> String {
+    match (tree.location(), place) {
+        (Some(location), _) => location.to_owned(),
+        (None, Place::Path(path)) => paths::from_folder(lock_folder, path),
+        (None, place) => place.text(),
     }
 }
 

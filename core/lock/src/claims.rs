@@ -91,9 +91,10 @@ fn check_unit(lock: &Lock, id: &str, unit: &Unit, report: &mut impl FnMut(&str, 
         for part in &word.0 {
             let (other, own) = match part {
                 Part::Late(LatePart::Unit { unit: other, .. }) => (other, false),
+                // The unit's own key may have a platform behind it.
                 Part::Late(LatePart::Content { unit: other, .. }) => {
-                    // The key may have a platform behind it.
-                    (other, id.strip_prefix(other).is_some_and(|rest| !rest.contains('@')))
+                    let rest = id.strip_prefix(other.as_str());
+                    (other, rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
                 }
                 _ => continue,
             };

@@ -35,8 +35,8 @@ use crate::{
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Artifact, Blob, Build, BuildAnswer, BuildRequest, Chosen, Diagnostic, FileContent, Meta,
-    Origin, PluginResult, Purpose, ReadRequest, Recipe, Role, Unit, UnitEdge,
+    Artifact, Build, BuildAnswer, BuildRequest, Chosen, Diagnostic, Meta, Origin, PluginResult,
+    Purpose, Recipe, Role, Unit, UnitEdge,
 };
 
 /// Makes the units of the chosen packages. All that cannot be built is told of at once.
@@ -47,42 +47,39 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
         .map(|chosen| version(session, *chosen))
         .collect::<PluginResult<_>>()?;
     let by_name: BTreeMap<_, _> = chosen.iter().copied().collect();
-    let mut contents = BTreeMap::new();
-    for &(name, version) in &chosen {
-        if let Some(place) = &version.place
-            && !session.provided.contains_key(name)
-        {
-            contents.insert(name, read(session, place)?);
-        }
+    let built: Vec<(&str, &Place)> = by_name
+        .iter()
+        .filter(|(name, _)| !session.provided.contains_key(**name))
+        .filter_map(|(&name, version)| Some((name, version.place.as_ref()?)))
+        .collect();
+    let places: Vec<&Place> = built.iter().map(|&(_, place)| place).collect();
+    let mut contents = Vec::new();
+    for (place, content) in places.iter().zip(session.repositories.contents(&places)?) {
+        contents.push(readable(&place.file(), content)?);
     }
     let mut packages = BTreeMap::new();
-    for (&name, bytes) in &contents {
-        packages.insert(name, Package::new(session, &by_name, name, &bytes.0)?);
+    for (&(name, place), bytes) in built.iter().zip(&contents) {
+        packages.insert(name, Package::new(session, &by_name, name, place, &bytes.0)?);
     }
 
-    let mut builder = Builder {
-        session,
-        chosen: by_name,
-        packages,
-        artifacts: BTreeMap::new(),
-        refused: RefCell::new(Vec::new()),
-    };
+    let builder = Builder { session, chosen: by_name, packages };
     let mut answer = BuildAnswer::default();
+    let mut refused = Vec::new();
     for (name, version) in chosen {
         let key = key(name, &version.version);
         match builder.unit(name, version) {
-            Ok(unit) => {
+            Ok((unit, mut artifacts)) => {
                 answer.units.insert(key.clone(), unit);
+                answer.artifacts.append(&mut artifacts);
             }
-            Err(refusal) => builder.refused.borrow_mut().push(*refusal),
+            Err(refusal) => refused.push(*refusal),
         }
         answer.unit_of.push(Some(key));
     }
     if builder.packages.values().any(|package| !package.is_empty()) {
         answer.units.insert(runtime::KEY.into(), runtime::unit(session));
     }
-    answer.artifacts = builder.artifacts;
-    let mut refused = builder.refused.into_inner().into_iter();
+    let mut refused = refused.into_iter();
     match refused.next() {
         None => Ok(answer),
         Some(first) => Err(Box::new(Diagnostic { also: refused.collect(), ..first })),
@@ -99,12 +96,6 @@ fn version(session: &OpamSession, chosen: Chosen) -> PluginResult<(&str, &Versio
     Ok((session.numbers.name_text(chosen.name), version))
 }
 
-fn read(session: &OpamSession, place: &Place) -> PluginResult<Blob> {
-    let request = ReadRequest { tree: place.tree, paths: vec![place.path.clone()] };
-    let content = session.host.read(&request)?.files.pop().unwrap_or(FileContent::Missing);
-    readable(&place.file(), content)
-}
-
 /// The key of a package's unit.
 fn key(name: &str, version: &str) -> String {
     format!("{name}@{version}")
@@ -116,9 +107,10 @@ struct Builder<'s> {
     chosen: BTreeMap<&'s str, &'s Version>,
     /// Those that are built.
     packages: BTreeMap<&'s str, Package<'s>>,
-    artifacts: BTreeMap<String, Artifact>,
-    refused: RefCell<Vec<Diagnostic>>,
 }
+
+/// What a unit is made of, by the lock's name for it.
+type Artifacts = BTreeMap<String, Artifact>;
 
 /// One package on its way to a unit.
 struct Package<'p> {
@@ -134,14 +126,11 @@ impl<'p> Package<'p> {
         session: &'p OpamSession,
         chosen: &BTreeMap<&'p str, &'p Version>,
         name: &'p str,
+        place: &'p Place,
         bytes: &'p [u8],
     ) -> PluginResult<Self> {
-        let version = chosen[name];
-        let place = version.place.as_ref().ok_or_else(|| {
-            Box::new(Diagnostic::error("opam::protocol", "a package without a place"))
-        })?;
         let file = OpamFile::parse(bytes).map_err(|error| syntax_error(&error, &place.file()))?;
-        let owner = session.owner(name, &version.version);
+        let owner = session.owner(name, &chosen[name].version);
         let mut package = Self { owner, place, file, edges: BTreeMap::new() };
         package.edges = package.needs(session, chosen)?;
         Ok(package)
@@ -173,7 +162,7 @@ impl<'p> Package<'p> {
     }
 
     /// Whether there is nothing to build and nothing to install: a package that only stands for
-    /// others. Its `files` may hold a `.install` file, so they count.
+    /// others. Files beside it may be a `.install` file, so `extra-files` count.
     fn is_empty(&self) -> bool {
         let nothing = |field: &str| self.file.field(field).is_none();
         ["build", "install", "substs", "setenv", "depexts", "extra-files"].into_iter().all(nothing)
@@ -224,7 +213,8 @@ impl<'p> Package<'p> {
 }
 
 impl<'s> Builder<'s> {
-    fn unit(&mut self, name: &'s str, version: &'s Version) -> PluginResult<Unit> {
+    fn unit(&self, name: &'s str, version: &'s Version) -> PluginResult<(Unit, Artifacts)> {
+        let mut artifacts = Artifacts::new();
         let mut unit = Unit {
             name: name.into(),
             version: version.version.clone(),
@@ -235,10 +225,9 @@ impl<'s> Builder<'s> {
         };
         if let Some(provided) = self.session.provided.get(name) {
             unit.recipe = Recipe::Provided { attribute: provided.attribute.clone() };
-            return Ok(unit);
+            return Ok((unit, artifacts));
         }
-        let mut artifacts = BTreeMap::new();
-        let Some(package) = self.packages.get(name) else { return Ok(unit) };
+        let Some(package) = self.packages.get(name) else { return Ok((unit, artifacts)) };
         let file = &package.file;
         unit.meta.description = file.synopsis().ok().flatten().map(String::from);
         unit.meta.homepage =
@@ -267,14 +256,13 @@ impl<'s> Builder<'s> {
         }
         unit.depends.extend(edges.into_values());
         unit.depends.sort_unstable();
-        self.artifacts.append(&mut artifacts);
-        Ok(unit)
+        Ok((unit, artifacts))
     }
 
     fn recipe(
         &self,
         package: &Package<'s>,
-        artifacts: &mut BTreeMap<String, Artifact>,
+        artifacts: &mut Artifacts,
         far: &RefCell<BTreeSet<&'s str>>,
     ) -> PluginResult<Build> {
         let mut build = Build::default();

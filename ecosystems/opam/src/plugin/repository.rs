@@ -117,9 +117,9 @@ impl Repositories {
         Ok(found)
     }
 
-    /// Reads the opam files at some places, in their order.
-    pub(super) fn read(&self, places: &[&Place]) -> PluginResult<Vec<PluginResult<Blob>>> {
-        let mut contents: Vec<Option<FileContent>> = vec![None; places.len()];
+    /// Reads the opam files at some places, in their order: one question for each tree.
+    pub(super) fn contents(&self, places: &[&Place]) -> PluginResult<Vec<FileContent>> {
+        let mut contents = vec![FileContent::Missing; places.len()];
         let mut trees: Vec<_> = places.iter().map(|place| place.tree).collect();
         trees.sort_unstable();
         trees.dedup();
@@ -129,14 +129,20 @@ impl Repositories {
             let paths = indices.iter().map(|&index| places[index].path.clone()).collect();
             let files = self.host.read(&ReadRequest { tree, paths })?.files;
             for (index, content) in indices.into_iter().zip(files) {
-                contents[index] = Some(content);
+                contents[index] = content;
             }
         }
-        let read = |(place, content): (&&Place, Option<FileContent>)| {
+        Ok(contents)
+    }
+
+    /// The same, with a message for each file that cannot be read and is left out.
+    pub(super) fn read(&self, places: &[&Place]) -> PluginResult<Vec<PluginResult<Blob>>> {
+        let contents = self.contents(places)?;
+        let read = |(place, content): (&&Place, FileContent)| {
             let message = match content {
-                Some(FileContent::Found(bytes)) => return Ok(bytes),
-                Some(FileContent::Unreadable(reason)) => reason,
-                Some(FileContent::Missing) | None => "there is no opam file".into(),
+                FileContent::Found(bytes) => return Ok(bytes),
+                FileContent::Unreadable(reason) => reason,
+                FileContent::Missing => "there is no opam file".into(),
             };
             Err(Diagnostic::warning("opam::unreadable", message)
                 .at(Origin::new(place.file(), None))

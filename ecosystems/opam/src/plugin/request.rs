@@ -166,10 +166,7 @@ pub(super) fn pinned(host: &dyn Host, locals: &[Local]) -> PluginResult<Pinned> 
         let found = in_tree(host, opened.tree, &place, &prefix, false)?;
         let only = found.len() == 1;
         let package = found.into_iter().find(|local| {
-            local.name == name
-                || (only
-                    && local.path.ends_with("opam")
-                    && local.path.rsplit('/').next() == Some("opam"))
+            local.name == name || (only && local.path.rsplit('/').next() == Some("opam"))
         });
         let Some(package) = package else {
             let message = format!("{place} has no opam file for {name}");

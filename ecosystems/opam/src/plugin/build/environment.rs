@@ -6,12 +6,15 @@
 
 use super::{Builder, Package, runtime, variables::Known};
 use crate::{
-    filter::{Piece, Scope, Value, Variable, pieces},
+    filter::{FilterIdent, Piece, Scope, Value, Variable, pieces},
     package::EnvUpdate,
     plugin::word::LateParts,
     syntax::EnvOp,
 };
-use std::{cell::RefCell, collections::BTreeSet};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 use x2nix_protocol::{
     Diagnostic, EnvironmentOperation, LatePart, Operation, Part, PluginResult, Word,
 };
@@ -114,59 +117,12 @@ impl<'s> Builder<'s> {
         }
         let late = LateParts::default();
         let mut text = String::new();
-        let parts = pieces(&update.value).map_err(|error| refuse(error.to_string()))?;
-        for piece in parts {
+        for piece in pieces(&update.value).map_err(|error| refuse(error.to_string()))? {
             match piece {
                 Piece::Text(piece) => text.push_str(piece),
                 Piece::Variable(ident) => {
-                    // One variable of a `.config` file is the text of a file. What depends on one
-                    // in any other way cannot be told to those that need the package.
-                    let config = RefCell::new(None);
-                    let value = ident.resolve(&|variable| {
-                        let own = match variable.scope {
-                            Scope::Own => true,
-                            Scope::Package(name) => name == package.owner.name,
-                            Scope::Global => false,
-                        };
-                        match self.variable(package, &late, far, variable) {
-                            Known::Value(None) if own && installed => {
-                                let name = package.owner.name;
-                                *config.borrow_mut() = Some((
-                                    package.key(),
-                                    name.to_owned(),
-                                    variable.name.to_owned(),
-                                ));
-                                None
-                            }
-                            Known::Value(value) => value,
-                            Known::Config => {
-                                let name = match variable.scope {
-                                    Scope::Package(name) => name,
-                                    _ => package.owner.name,
-                                };
-                                let key = super::key(name, &self.chosen[name].version);
-                                *config.borrow_mut() =
-                                    Some((key, name.to_owned(), variable.name.to_owned()));
-                                None
-                            }
-                        }
-                    });
-                    let config = config.into_inner();
-                    let value = match config {
-                        None => value,
-                        Some(_) if ident.converter.is_some() || ident.packages.len() > 1 => {
-                            return Err(refuse(format!(
-                                "{variable} depends on {ident}, which only a build knows"
-                            )));
-                        }
-                        Some((unit, name, variable)) => {
-                            let path =
-                                runtime::variable_file(&name, &variable).ok_or_else(|| {
-                                    refuse(format!("{variable:?} cannot be the name of a variable"))
-                                })?;
-                            Some(late.value(LatePart::Content { unit, path }))
-                        }
-                    };
+                    let value =
+                        self.piece(package, far, &late, &ident, installed).map_err(refuse)?;
                     text.push_str(&value.map(Value::into_text).unwrap_or_default());
                 }
             }
@@ -182,6 +138,47 @@ impl<'s> Builder<'s> {
             value,
             separator,
         })
+    }
+
+    /// A variable in the value of an update. One of a `.config` file, the package's own included once
+    /// it is installed, is the text of a file; what depends on one in any other way cannot be told to
+    /// those that need the package, and the error says so.
+    fn piece(
+        &self,
+        package: &Package<'s>,
+        far: &RefCell<BTreeSet<&'s str>>,
+        late: &LateParts,
+        ident: &FilterIdent,
+        installed: bool,
+    ) -> Result<Option<Value>, String> {
+        let config = Cell::new(false);
+        let value = ident.resolve(&|variable| {
+            let own = match variable.scope {
+                Scope::Own => true,
+                Scope::Package(name) => name == package.owner.name,
+                Scope::Global => false,
+            };
+            match self.variable(package, late, far, variable) {
+                Known::Value(None) if own && installed => config.set(true),
+                Known::Value(value) => return value,
+                Known::Config => config.set(true),
+            }
+            None
+        });
+        if !config.get() {
+            return Ok(value);
+        }
+        let [of] = ident.packages.as_slice() else {
+            return Err(format!("{ident} is for several packages, which only a build knows"));
+        };
+        if ident.converter.is_some() {
+            return Err(format!("{ident} depends on what only a build knows"));
+        }
+        let name = of.as_deref().unwrap_or(package.owner.name);
+        let unit = super::key(name, &self.chosen[name].version);
+        let path = runtime::variable_file(name, &ident.variable)
+            .ok_or_else(|| format!("{:?} cannot be the name of a variable", ident.variable))?;
+        Ok(Some(late.value(LatePart::Content { unit, path })))
     }
 }
 

@@ -1,9 +1,8 @@
 //! What a package is unpacked from.
 
-use super::{Builder, Package, readable};
+use super::{Artifacts, Builder, Package, readable};
 use crate::package::{Source as Url, checksum::Checksum};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use std::collections::BTreeMap;
 use x2nix_protocol::{
     Artifact, Blob, Build, ListRequest, OpenedTree, PluginResult, ReadRequest, Source,
 };
@@ -14,7 +13,7 @@ impl Builder<'_> {
         &self,
         package: &Package<'_>,
         build: &mut Build,
-        artifacts: &mut BTreeMap<String, Artifact>,
+        artifacts: &mut Artifacts,
     ) -> PluginResult<()> {
         if package.owner.local {
             let key = self.local_source(package, artifacts)?;
@@ -49,7 +48,7 @@ impl Builder<'_> {
     fn local_source(
         &self,
         package: &Package<'_>,
-        artifacts: &mut BTreeMap<String, Artifact>,
+        artifacts: &mut Artifacts,
     ) -> PluginResult<String> {
         let opened = &self.session.pinned.opened;
         let position = opened.iter().position(|opened| opened.tree == package.place.tree);

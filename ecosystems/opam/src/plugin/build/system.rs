@@ -34,7 +34,7 @@ impl Builder<'_> {
                 );
                 return Err(Box::new(
                     Diagnostic::error("opam::depexts", message).at(package.at("depexts")).help(format!(
-                        "say it in x2nix.toml: [override.{name}] with inputs = [\"attribute\"] (or inputs = [] if it needs none), or take all of it from the package set: [provided.{name}]"
+                        "take it from the package set of Nix: [provided.{name}] in x2nix.toml; `--dry-run` resolves without building"
                     )),
                 ));
             }

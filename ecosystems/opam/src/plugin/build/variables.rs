@@ -65,7 +65,7 @@ impl<'s> Builder<'s> {
                 }
                 "hash" => Known::Value(hash(&package.file)),
                 "depends" => text(&self.depends(package)),
-                // opam keeps this file in its own root; nothing of it is in the build.
+                // What else opam defines (`opamfile`, `build-id`) is about its own root.
                 other => Known::Value(
                     directory(other, Some(name))
                         .map(|path| late.value(LatePart::Out(path.into_owned()))),
