@@ -5,7 +5,7 @@ mod reading_support;
 
 use std::collections::BTreeMap;
 
-use reading_support::{lines_of, oracle, snapshot};
+use reading_support::{lines_of, oracle, package_of, snapshot};
 use serde_json::Value as Json;
 use x2nix_opam::filter::{
     Filter, Scope, Value, Variable, check, commands, filter_conflicts, filter_depends,
@@ -46,10 +46,6 @@ fn of_dependency(package: &str, dev: bool, test: bool, variable: &Variable<'_>) 
         _ => return of_package(package, variable),
     };
     Some(Value::Bool(value))
-}
-
-fn package_of(path: &str) -> &str {
-    path.split('/').rev().nth(1).unwrap_or_default()
 }
 
 #[test]

@@ -48,3 +48,8 @@ pub(crate) fn snapshot() -> impl Iterator<Item = (String, Vec<u8>)> {
     }
     files.into_iter()
 }
+
+/// The package that an opam file of the snapshot is of, with its version.
+pub(crate) fn package_of(path: &str) -> &str {
+    path.split('/').rev().nth(1).unwrap_or_default()
+}
