@@ -228,3 +228,31 @@ fn roots_that_are_no_packages_are_refused() {
     let mut command = place.command("resolve --ecosystem opam --repo repo --dry-run --root");
     Run::of(command.arg("")).exits(2).says("opam::root");
 }
+
+#[test]
+fn a_sweep_asks_for_every_package_and_goes_on_where_it_was_ended() {
+    let place = Place::with(&[
+        ("good.1", ""),
+        ("base.1", ""),
+        ("bad.1", "depends: [\"base\" {>= \"2\"}]"),
+        ("odd.1", "depends: 3"),
+    ]);
+    let sweep =
+        |words: &str| place.x2nix(&format!("sweep --ecosystem opam --repo repo {words}")).exits(0);
+    let status_of = |lines: &str| -> Vec<String> {
+        let lines = lines.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines
+            .map(|line: serde_json::Value| {
+                format!("{} {}", line["name"], line["status"]).replace('"', "")
+            })
+            .collect()
+    };
+    let all = ["bad unsolvable", "base solved", "good solved", "odd unsolvable"];
+    assert_eq!(status_of(&sweep("--format jsonl").stdout), all);
+    // The last line was being written when the machine was switched off.
+    place
+        .write("lines", "{\"name\":\"base\",\"status\":\"refused\",\"seconds\":1}\n{\"name\":\"go");
+    sweep("--output lines").answers("4 packages: 1 solved and verified (1 optimal");
+    assert_eq!(status_of(&sweep("--output lines --format jsonl").stdout)[1], "base refused");
+    assert_eq!(sweep("--format json").json()["unsolvable"], 2);
+}

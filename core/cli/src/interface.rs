@@ -89,7 +89,11 @@ fn sweep(ecosystems: &[Ecosystem]) -> Command {
             "output",
             "Write one JSON object a line to this file; packages that it has already are skipped",
         ))
-        .arg(format())
+        .arg(
+            format()
+                .value_parser(PossibleValuesParser::new(["text", "json", "jsonl"]))
+                .help("A summary for people or as JSON, or a line of JSON for each package"),
+        )
         .after_help(
             "Example:\n  x2nix sweep --ecosystem opam --repo opam-repository.tar.gz \
              --root ocaml-base-compiler --output sweep.jsonl",

@@ -30,9 +30,10 @@ pub(crate) enum Format {
 impl Format {
     /// The form that some arguments ask for, even if they make no sense otherwise.
     pub(crate) fn of_arguments(arguments: &[OsString]) -> Self {
-        let joined = arguments.iter().any(|argument| argument == "--format=json");
-        let apart = arguments.windows(2).any(|pair| pair[0] == "--format" && pair[1] == "json");
-        if joined || apart { Self::Json } else { Self::Text }
+        let json = |it: &OsString| it == "json" || it == "jsonl";
+        let joined = |it: &OsString| it == "--format=json" || it == "--format=jsonl";
+        let apart = arguments.windows(2).any(|pair| pair[0] == "--format" && json(&pair[1]));
+        if apart || arguments.iter().any(joined) { Self::Json } else { Self::Text }
     }
 }
 

@@ -83,6 +83,10 @@ pub(crate) fn run(
         &left,
         output.map(|output| output.file),
     )?);
+    if matches.get_one::<String>("format").is_some_and(|it| it == "jsonl") {
+        lines.sort_by(|one, other| one.name.cmp(&other.name));
+        return answer(&lines.iter().map(json_line).collect::<Result<String, Stop>>()?);
+    }
     summarise(&lines, started.elapsed().as_secs_f64(), format)
 }
 
@@ -174,10 +178,13 @@ fn resolve_all(
     }
 }
 
+fn json_line(line: &Line) -> Result<String, Stop> {
+    let text = serde_json::to_string(line).map_err(|error| Stop::Bug(error.to_string()))?;
+    Ok(text + "\n")
+}
+
 fn write_line(file: &mut File, line: &Line) -> Result<(), Stop> {
-    let mut text = serde_json::to_string(line).map_err(|error| Stop::Bug(error.to_string()))?;
-    text.push('\n');
-    file.write_all(text.as_bytes()).map_err(|error| {
+    file.write_all(json_line(line)?.as_bytes()).map_err(|error| {
         Diagnostic::error("output::write", format!("cannot write the output: {error}"))
             .access()
             .into()
