@@ -239,5 +239,8 @@ fn settings_that_provide_another_version_make_the_lock_stale() {
     place.resolve(".").exits(0);
     place.x2nix("check").exits(0);
     place.edit("x2nix.toml", "\"1\"", "\"2\"");
-    place.x2nix("check").exits(4).says("what x2nix.toml provides has changed");
+    place
+        .x2nix("check")
+        .exits(4)
+        .says("x2nix.toml has changed since the lock was written: what it provides");
 }

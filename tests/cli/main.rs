@@ -14,6 +14,7 @@ mod docs;
 mod help;
 mod lock;
 mod no_solution;
+mod overrides;
 mod real;
 mod requests;
 mod support;

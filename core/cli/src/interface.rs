@@ -19,6 +19,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(resolve(ecosystems))
         .subcommand(emit())
         .subcommand(check())
+        .subcommand(doctor())
         .subcommand(fetch())
         .subcommand(tree())
         .subcommand(why())
@@ -173,6 +174,14 @@ fn check() -> Command {
         .arg(offline())
         .arg(format())
         .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
+}
+
+fn doctor() -> Command {
+    Command::new("doctor")
+        .about("Look whether overrides still apply, lock and Nix file belong together, and this machine can build")
+        .arg(lock())
+        .arg(format())
+        .after_help("Example:\n  x2nix doctor --lock examples/hello/x2nix.lock.json")
 }
 
 fn fetch() -> Command {

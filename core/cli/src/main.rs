@@ -9,6 +9,7 @@ mod paths;
 mod progress;
 mod project;
 mod report;
+mod settings;
 
 use report::{Format, Stop};
 use std::process::ExitCode;
@@ -34,6 +35,7 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "tree" => commands::tree::run(matches, format),
         "why" => commands::why::run(matches, format),
         "why-not" => commands::why_not::run(&ecosystems, matches, format),
+        "doctor" => commands::doctor::run(matches, format),
         "diff" => commands::diff::run(matches, format),
         "graph" => commands::graph::run(matches),
         "sweep" => commands::sweep::run(&ecosystems, matches, format),

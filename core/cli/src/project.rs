@@ -1,77 +1,21 @@
-//! The user's side: `x2nix.toml`, the inputs, and the request that they make.
+//! The inputs of a project, as the user names them and as a lock does.
 
-use crate::{paths, progress, report::Stop};
-use serde::Deserialize;
+use crate::{paths, progress, report::Stop, settings::SETTINGS};
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 use x2nix_core::{
     RequestInput,
     lock::{Lock, LockedInput},
-    protocol::{Diagnostic, Host, Input, InputKind, Origin, PluginResult, Provided},
+    protocol::{Diagnostic, Host, Input, InputKind, Origin, PluginResult},
 };
 use x2nix_plugin_host::inputs::{Inputs, Locked, Network, OpenOptions, Opener, Place, Tree};
 
-/// The name of the settings file.
-pub(crate) const SETTINGS: &str = "x2nix.toml";
 /// The name of a lock file, where none is given.
 pub(crate) const LOCK: &str = "x2nix.lock.json";
 /// The name of the emitted Nix file, where none is given.
 pub(crate) const NIX: &str = "x2nix.nix";
-
-/// What `x2nix.toml` says.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Settings {
-    /// Repositories, the first wins: addresses, or paths relative to the file.
-    #[serde(default)]
-    pub(crate) repositories: Vec<String>,
-    /// Packages that the package set of Nix provides.
-    #[serde(default)]
-    pub(crate) provided: BTreeMap<String, ProvidedSetting>,
-}
-
-/// One package that the package set of Nix provides.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ProvidedSetting {
-    version: String,
-    attribute: Option<String>,
-}
-
-impl Settings {
-    /// Reads the settings of a folder; nothing where there is no such file.
-    pub(crate) fn read(folder: &Path) -> Result<Self, Stop> {
-        let file = folder.join(SETTINGS);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self::default());
-            }
-            Err(error) => return Err(unreadable(&file, &error)),
-        };
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start].matches('\n').count());
-            let line = line.and_then(|line| u32::try_from(line).ok());
-            Diagnostic::error("settings::syntax", error.message().to_owned())
-                .at(Origin::new(file.to_string_lossy(), line))
-                .help("known settings: repositories = [\"…\"], [provided.NAME] with version and attribute")
-                .into()
-        })
-    }
-
-    /// What is provided, in the protocol's form.
-    pub(crate) fn provided(&self) -> BTreeMap<String, Provided> {
-        let provided = |(name, setting): (&String, &ProvidedSetting)| {
-            let origin = Some(Origin::new(SETTINGS, None));
-            let (version, attribute) = (setting.version.clone(), setting.attribute.clone());
-            (name.clone(), Provided { version, attribute, origin })
-        };
-        self.provided.iter().map(provided).collect()
-    }
-}
 
 /// A file that cannot be read.
 pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Stop {

@@ -7,11 +7,13 @@
 #![deny(missing_docs)]
 
 mod check;
+mod overrides;
 mod resolve;
 mod suggest;
 mod why_not;
 
 pub use check::{Checked, check};
+pub use overrides::RequestOverride;
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
 pub use suggest::suggest;
 pub use why_not::{Alternative, WhyNot, why_not};

@@ -1,17 +1,22 @@
 //! Resolving: ask, solve, verify, lock.
 
+use crate::overrides::{self, RequestOverride};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use x2nix_lock::{
-    CriterionValue, Lock, LockedInput, LockedRequest, Optimality, PlatformAnswer, assemble,
+    CriterionValue, Lock, LockedInput, LockedOverride, LockedRequest, Optimality, PlatformAnswer,
+    assemble,
 };
 use x2nix_model::{CandidateId, Universe, load};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
     InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_VERSION, Plugin, Provided,
-    ReadRequest, Session,
+    ReadRequest, Session, SystemNeed,
 };
 use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
 
@@ -30,6 +35,10 @@ pub struct Request {
     pub options: BTreeMap<String, Vec<String>>,
     /// Packages taken from the package set of Nix.
     pub provided: BTreeMap<String, Provided>,
+    /// What the user says system packages are, by the ecosystem's names for them.
+    pub system: BTreeMap<String, Vec<SystemNeed>>,
+    /// What the user changes of how packages are built.
+    pub overrides: Vec<RequestOverride>,
     /// The policy that says what a good answer is; empty for `default`.
     pub policy: String,
     /// A lock whose choices are kept where they still fit.
@@ -100,6 +109,8 @@ pub fn resolve(
     let mut manifests = Vec::new();
     let mut further = Vec::new();
     let mut solved = Vec::new();
+    // What each override was applied to.
+    let mut applied = vec![BTreeSet::new(); request.overrides.len()];
     // What earlier platforms have: the same versions are preferred on all.
     let mut elsewhere: FxHashSet<String> = FxHashSet::default();
     for platform in &request.platforms {
@@ -113,7 +124,7 @@ pub fn resolve(
             }
         };
         let build = if request.build {
-            let mut build = opened.build(&answer.chosen)?;
+            let mut build = opened.build(&answer.chosen, request, &mut applied)?;
             notes.append(&mut build.notes);
             Some(build)
         } else {
@@ -123,6 +134,9 @@ pub fn resolve(
         further = std::mem::take(&mut opened.further);
         elsewhere.extend(answer.chosen.iter().map(|&id| opened.universe.candidate_key(id)));
         solved.push((opened, answer, build));
+    }
+    if request.build {
+        notes.extend(overrides::unused(request, &applied));
     }
     // Platforms mostly say the same.
     let mut seen = FxHashSet::default();
@@ -134,6 +148,7 @@ pub fn resolve(
         environment: request.environment.clone(),
         options: request.options.clone(),
         provided: request.provided.clone(),
+        system: request.system.clone(),
         policy: policy.to_owned(),
     };
     let inputs = locked_inputs(host.as_ref(), request, &manifests, &further)?;
@@ -154,7 +169,13 @@ pub fn resolve(
             build: build.take(),
         })
         .collect();
-    let lock = assemble(&describe, locked_request, inputs, answers);
+    let mut lock = assemble(&describe, locked_request, inputs, answers);
+    let overrides = request.overrides.iter().zip(applied);
+    let overrides = overrides.map(|(it, packages)| LockedOverride {
+        change: it.change.clone(),
+        packages: packages.into_iter().collect(),
+    });
+    lock.overrides = overrides.collect();
     Ok(Resolution { lock, notes })
 }
 
@@ -312,8 +333,14 @@ impl Opened {
         self.candidates().filter(|&id| self.universe.candidate(id).reached && has(id)).collect()
     }
 
-    fn build(&mut self, chosen: &[CandidateId]) -> Result<BuildAnswer, Box<Diagnostic>> {
-        let chosen: Vec<_> = chosen
+    /// How the chosen packages are built, overrides applied; adds to each what it was applied to.
+    fn build(
+        &mut self,
+        candidates: &[CandidateId],
+        request: &Request,
+        applied: &mut [BTreeSet<String>],
+    ) -> Result<BuildAnswer, Box<Diagnostic>> {
+        let chosen: Vec<_> = candidates
             .iter()
             .map(|&id| {
                 let name = self.universe.candidate(id).name;
@@ -321,13 +348,25 @@ impl Opened {
             })
             .collect();
         let count = chosen.len();
-        let answer = self.session.build(&BuildRequest { chosen })?;
+        let selections = overrides::selections(request);
+        let system = request.system.clone();
+        let mut answer = self.session.build(&BuildRequest { chosen, system, selections })?;
+        let refuse = |what: &str| Box::new(Diagnostic::error("plugin::protocol", what));
         if answer.unit_of.len() != count {
-            return Err(Box::new(Diagnostic::error(
-                "plugin::protocol",
-                "build: as many units as packages are due",
-            )));
+            return Err(refuse("build: as many units as packages are due"));
         }
+        if answer.selected.len() != request.overrides.len() {
+            return Err(refuse("build: as many answers as selections are due"));
+        }
+        for (packages, selected) in applied.iter_mut().zip(&answer.selected) {
+            for &position in selected {
+                let candidate = candidates.get(position as usize);
+                let candidate =
+                    candidate.ok_or_else(|| refuse("build: selected what is not chosen"))?;
+                packages.insert(self.universe.candidate_key(*candidate));
+            }
+        }
+        overrides::apply(request, &mut answer)?;
         Ok(answer)
     }
 }

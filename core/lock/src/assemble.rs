@@ -46,6 +46,7 @@ pub fn assemble(
         inputs,
         platforms: BTreeMap::new(),
         packages: BTreeMap::new(),
+        overrides: Vec::new(),
         artifacts: BTreeMap::new(),
         units: BTreeMap::new(),
     };

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use x2nix_protocol::{Artifact, Criterion, InputKind, Mark, Origin, Provided, Purpose, Role, Unit};
+use x2nix_protocol::{
+    Artifact, Criterion, InputKind, Mark, Origin, Provided, Purpose, Role, SystemNeed, Unit,
+};
 
 /// The format that this crate writes. Older ones stay readable.
 pub const LOCK_VERSION: u32 = 1;
@@ -28,6 +30,9 @@ pub struct Lock {
     pub platforms: BTreeMap<String, LockedPlatform>,
     /// What the solver chose, by `NAME@VERSION` (and `:CONTEXT`, where it is not the main one).
     pub packages: BTreeMap<String, LockedPackage>,
+    /// What the user changed of how packages are built.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<LockedOverride>,
     /// What builds start from.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub artifacts: BTreeMap<String, Artifact>,
@@ -63,8 +68,60 @@ pub struct LockedRequest {
     /// Packages taken from the package set of Nix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provided: BTreeMap<String, Provided>,
+    /// What the user says system packages are, by the ecosystem's names for them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub system: BTreeMap<String, Vec<SystemNeed>>,
     /// The policy that says what a good answer is.
     pub policy: String,
+}
+
+/// An override and what it was applied to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LockedOverride {
+    /// The override.
+    #[serde(flatten)]
+    pub change: Override,
+    /// The ids of the chosen packages that it means, sorted; empty where it means none any more.
+    pub packages: Vec<String>,
+}
+
+/// A change that the user makes to how packages are built.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Override {
+    /// Which packages, in the words of a root: `zarith`, `zarith>=1.13`.
+    pub package: String,
+    /// Why, for those who come later.
+    pub reason: String,
+    /// What they need from the package set of Nix beside what they say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<SystemNeed>,
+    /// What they need from the package set of Nix instead of what they say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub system: Option<Vec<SystemNeed>>,
+    /// Patches that are applied after their own, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub patches: Vec<OverridePatch>,
+    /// Whether their tests are not run.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub skip_tests: bool,
+    /// Variables that are set while they are built.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub environment: BTreeMap<String, String>,
+    /// What is unpacked in place of their first source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Artifact>,
+    /// The attribute of the package set of Nix that is taken in their place, dots between levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attribute: Option<String>,
+}
+
+/// A patch of an override.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct OverridePatch {
+    /// Its path, relative to the settings.
+    pub path: String,
+    /// The hash of its content in SRI form.
+    pub hash: String,
 }
 
 /// One input.

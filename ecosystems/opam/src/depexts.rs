@@ -34,16 +34,20 @@ pub enum SystemPackages {
     },
 }
 
+/// What the user says that names of system packages are.
+pub type Said = BTreeMap<String, Vec<SystemNeed>>;
+
 /// What the system packages of a package are in nixpkgs. The environment is that of `available`:
-/// the global variables.
+/// the global variables. What the user says of a name goes before the table.
 pub fn system_packages(
     package: &str,
     depexts: &[package::SystemPackages],
     env: &Env<'_>,
+    said: &Said,
 ) -> SystemPackages {
     static TABLE: LazyLock<SystemTable> =
         LazyLock::new(|| SystemTable::parse(SystemTable::TEXT).expect("tests read the table"));
-    TABLE.system_packages(package, depexts, env)
+    TABLE.system_packages(package, depexts, env, said)
 }
 
 /// A distribution whose names are known, and the variables that it is asked under.
@@ -143,6 +147,7 @@ impl SystemTable {
         package: &str,
         depexts: &[package::SystemPackages],
         env: &Env<'_>,
+        said: &Said,
     ) -> SystemPackages {
         if let Some(entry) = self.of_package(package) {
             return answer([(None, entry)]);
@@ -152,15 +157,22 @@ impl SystemTable {
         };
         let table = self.tables.get(distribution);
         let entry = |name: &str| table.and_then(|table| table.get(name));
-        let unknown: Vec<String> = names
-            .iter()
-            .filter(|name| entry(name).is_none())
-            .map(|name| (*name).to_owned())
-            .collect();
-        if unknown.is_empty() {
-            answer(names.into_iter().filter_map(|name| Some((Some(name), entry(name)?))))
-        } else {
-            SystemPackages::Unknown { names: unknown }
+        let (of_user, of_table): (Vec<&str>, Vec<&str>) =
+            names.into_iter().partition(|name| said.contains_key(*name));
+        let unknown = of_table.iter().filter(|name| entry(name).is_none());
+        let unknown: Vec<String> = unknown.map(|name| (*name).to_owned()).collect();
+        if !unknown.is_empty() {
+            return SystemPackages::Unknown { names: unknown };
+        }
+        let known = of_table.into_iter().filter_map(|name| Some((Some(name), entry(name)?)));
+        match answer(known) {
+            SystemPackages::Known(mut needs) => {
+                needs.extend(of_user.iter().flat_map(|name| &said[*name]).cloned());
+                needs.sort_unstable();
+                needs.dedup();
+                SystemPackages::Known(needs)
+            }
+            other => other,
         }
     }
 

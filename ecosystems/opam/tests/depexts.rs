@@ -6,11 +6,16 @@ mod reading_support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use reading_support::snapshot;
-use x2nix_opam::depexts::{SystemPackages, SystemTable, system_packages};
+use x2nix_opam::depexts::{Said, SystemPackages, SystemTable, system_packages};
 use x2nix_opam::filter::{Scope, Value, Variable};
 use x2nix_opam::package::name::split_package;
 use x2nix_opam::package::{OpamFile, SystemPackages as Depexts};
 use x2nix_protocol::{Role, SystemNeed};
+
+/// What a user says who says nothing.
+fn none() -> Said {
+    Said::new()
+}
 
 /// The global variables of a request; `switches` are those that the user may turn on.
 fn globals(variable: &Variable<'_>, os: &str, switches: bool) -> Option<Value> {
@@ -52,7 +57,7 @@ fn missing(reason: &str) -> SystemPackages {
 
 fn answer(table: &str, package: &str, text: &str) -> SystemPackages {
     let table = SystemTable::parse(table).expect("a table");
-    table.system_packages(package, &depexts(text), &linux)
+    table.system_packages(package, &depexts(text), &linux, &none())
 }
 
 const TABLE: &str = r#"
@@ -126,9 +131,12 @@ fn other_systems_have_the_same_attributes() {
     );
     let macos = |variable: &Variable<'_>| globals(variable, "macos", false);
     assert_eq!(
-        SystemTable::parse("[debian]\n\"libgmp-dev\" = \"gmp\"")
-            .expect("a table")
-            .system_packages("p", &depexts, &macos),
+        SystemTable::parse("[debian]\n\"libgmp-dev\" = \"gmp\"").expect("a table").system_packages(
+            "p",
+            &depexts,
+            &macos,
+            &none()
+        ),
         known([("gmp", Role::Host)])
     );
 }
@@ -144,14 +152,17 @@ fn a_table_with_a_slip_is_refused() {
 #[test]
 fn well_known_packages_are_what_they_should_be() {
     let conf_gmp = depexts(r#"["gmp"] {os-distribution = "nixos"}"#);
-    assert_eq!(system_packages("conf-gmp", &conf_gmp, &linux), known([("gmp", Role::Host)]));
+    assert_eq!(
+        system_packages("conf-gmp", &conf_gmp, &linux, &none()),
+        known([("gmp", Role::Host)])
+    );
     let pkg_config = depexts(r#"["pkg-config"] {os-distribution = "nixos"}"#);
     assert_eq!(
-        system_packages("conf-pkg-config", &pkg_config, &linux),
+        system_packages("conf-pkg-config", &pkg_config, &linux, &none()),
         known([("pkg-config", Role::Build)])
     );
     let sdpa = depexts(r#"["sdpa"] {os-family = "debian"}"#);
-    assert_eq!(system_packages("conf-sdpa", &sdpa, &linux), missing("sdpa: not packaged"));
+    assert_eq!(system_packages("conf-sdpa", &sdpa, &linux, &none()), missing("sdpa: not packaged"));
 }
 
 /// A package with its version, as in `conf-gmp.5`, and its depexts.
@@ -186,7 +197,7 @@ fn the_table_covers_the_snapshot() {
         names.insert(name(version));
         for switches in [false, true] {
             let env = |variable: &Variable<'_>| globals(variable, "linux", switches);
-            match system_packages(name(version), depexts, &env) {
+            match system_packages(name(version), depexts, &env, &none()) {
                 SystemPackages::Known(needs) => {
                     assert!(needs.is_sorted_by(|a, b| a < b), "{version}: {needs:?}");
                     attributes.extend(needs.into_iter().map(|need| need.attribute));
@@ -258,7 +269,7 @@ fn every_entry_is_needed() {
         for switches in [false, true] {
             let env = |variable: &Variable<'_>| globals(variable, "linux", switches);
             if let SystemPackages::Unknown { names } =
-                bare.system_packages(name(text), depexts, &env)
+                bare.system_packages(name(text), depexts, &env, &none())
             {
                 for it in names {
                     named.entry(it).or_default().push((version, switches));
@@ -276,13 +287,13 @@ fn every_entry_is_needed() {
                     None => name(version) == entry,
                 };
                 matches
-                    && less.system_packages(name(version), depexts, &linux)
-                        != system_packages(name(version), depexts, &linux)
+                    && less.system_packages(name(version), depexts, &linux, &none())
+                        != system_packages(name(version), depexts, &linux, &none())
             })
         } else {
             named.get(&entry).into_iter().flatten().any(|&((version, depexts), switches)| {
                 let env = |variable: &Variable<'_>| globals(variable, "linux", switches);
-                less.system_packages(name(version), depexts, &env) == unknown([&*entry])
+                less.system_packages(name(version), depexts, &env, &none()) == unknown([&*entry])
             })
         };
         if !is_needed {

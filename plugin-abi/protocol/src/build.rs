@@ -4,7 +4,7 @@
 //! joins parts whose kind is known ([`Part`]), so that whoever writes it out can quote each part for
 //! what it is. No part is ever shell or Nix text.
 
-use crate::{Blob, Diagnostic, NameId, Purpose, Role};
+use crate::{Blob, Diagnostic, NameId, Origin, Purpose, Role};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +14,23 @@ use std::collections::BTreeMap;
 pub struct BuildRequest {
     /// What was chosen, names in the order of their numbers.
     pub chosen: Vec<Chosen>,
+    /// What the user says system packages are, by the ecosystem's names for them; an empty list:
+    /// nothing is needed. It goes before what the plugin knows of them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub system: BTreeMap<String, Vec<SystemNeed>>,
+    /// Packages that the user speaks of; the answer says which of the chosen ones they are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selections: Vec<Selection>,
+}
+
+/// Packages in the words of a root: a name, perhaps with a bound on the version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Selection {
+    /// The words, such as `lwt>=5.6`.
+    pub text: String,
+    /// Where they are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// One chosen candidate.
@@ -37,9 +54,40 @@ pub struct BuildAnswer {
     pub units: BTreeMap<String, Unit>,
     /// For each chosen package, in the order of the request, the unit that provides it.
     pub unit_of: Vec<Option<String>>,
+    /// For each selection of the request, the positions of the chosen packages that it means.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selected: Vec<Vec<u32>>,
+    /// Why units cannot be built as they are. The host refuses what no override of the user settles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<BuildProblem>,
     /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Diagnostic>,
+}
+
+/// Why a unit cannot be built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BuildProblem {
+    /// The unit's key.
+    pub unit: String,
+    /// What of it.
+    pub part: UnitPart,
+    /// For the user.
+    pub diagnostic: Diagnostic,
+}
+
+/// A part of a unit that an override may replace.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitPart {
+    /// Its first source.
+    Source,
+    /// What it needs from the package set of Nix.
+    System,
+    /// Anything else.
+    Other,
 }
 
 /// Something that a build starts from.

@@ -4,8 +4,9 @@ use super::{lock_bytes, lock_path, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::folder_of,
-    project::{SETTINGS, Settings, Wanted, open_inputs, unreadable},
+    project::{Wanted, open_inputs, unreadable},
     report::{Format, Stop, answer_json, done},
+    settings::{SETTINGS, Settings},
 };
 use clap::ArgMatches;
 use serde_json::json;
@@ -50,16 +51,26 @@ pub(crate) fn run(
     tell(&lock, missing.as_deref(), format)
 }
 
-/// Whether the settings beside the lock still provide what it was resolved with.
+/// Whether the settings beside the lock are still those that it was resolved with.
 fn check_settings(lock: &Lock, folder: &Path) -> Result<Option<Diagnostic>, Stop> {
     let project = lock.inputs.iter().find(|input| input.kind == InputKind::Project);
     let Some(folder) = project.map(|project| folder.join(&project.location)) else {
         return Ok(None);
     };
-    if !folder.exists() || Settings::read(&folder)?.provided() == lock.request.provided {
+    if !folder.exists() {
         return Ok(None);
     }
-    let message = format!("what {SETTINGS} provides has changed since the lock was written");
+    let settings = Settings::read(&folder)?;
+    let what = if settings.provided != lock.request.provided {
+        "what it provides"
+    } else if settings.system != lock.request.system {
+        "its [system]"
+    } else if !settings.changes().eq(lock.overrides.iter().map(|it| &it.change)) {
+        "an override"
+    } else {
+        return Ok(None);
+    };
+    let message = format!("{SETTINGS} has changed since the lock was written: {what}");
     let help = "run `x2nix resolve` to bring the lock up to date; what still fits is kept";
     let origin = Origin::new(folder.join(SETTINGS).to_string_lossy(), None);
     Ok(Some(Diagnostic::error("check::stale", message).at(origin).help(help)))

@@ -4,8 +4,9 @@ use super::{lock_bytes, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::{folder_of, from_folder},
-    project::{LOCK, NIX, Settings, Wanted, open_inputs, place_in_settings, unreadable},
+    project::{LOCK, NIX, Wanted, open_inputs, place_in_settings, unreadable},
     report::{Format, Stop, answer, answer_json, done, note_all},
+    settings::Settings,
 };
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -89,7 +90,9 @@ pub(super) fn request(
         },
         environment: environment(matches)?,
         options: options(ecosystem, matches),
-        provided: settings.provided(),
+        provided: settings.provided.clone(),
+        system: settings.system.clone(),
+        overrides: settings.overrides.clone(),
         policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
         previous: None,
         build: false,

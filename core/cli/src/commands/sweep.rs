@@ -3,8 +3,9 @@
 use super::resolve::{repositories, request};
 use crate::{
     ecosystems::{self, Ecosystem},
-    project::{Settings, open_inputs, unreadable},
+    project::{open_inputs, unreadable},
     report::{Format, Stop, answer, answer_json, note_all},
+    settings::Settings,
 };
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};

@@ -24,7 +24,7 @@ mod variables;
 use super::{
     environment::Owner,
     repository::Place,
-    request::{readable, syntax_error},
+    request::{BOUNDED, parse_bounded, readable, syntax_error},
     session::{OpamSession, Version},
 };
 use crate::{
@@ -35,11 +35,11 @@ use crate::{
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Artifact, Build, BuildAnswer, BuildRequest, Chosen, Diagnostic, Meta, Origin, PluginResult,
-    Purpose, Recipe, Role, Unit, UnitEdge,
+    Artifact, Build, BuildAnswer, BuildProblem, BuildRequest, Chosen, Diagnostic, Meta, Origin,
+    PluginResult, Purpose, Recipe, Role, Selection, SystemNeed, Unit, UnitEdge, UnitPart,
 };
 
-/// Makes the units of the chosen packages. All that cannot be built is told of at once.
+/// Makes the units of the chosen packages, and tells of all that cannot be built.
 pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResult<BuildAnswer> {
     let chosen: Vec<_> = request
         .chosen
@@ -62,9 +62,16 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
         packages.insert(name, Package::new(session, &by_name, name, place, &bytes.0)?);
     }
 
-    let builder = Builder { session, chosen: by_name, packages };
-    let mut answer = BuildAnswer::default();
-    let mut refused = Vec::new();
+    let mut answer = BuildAnswer {
+        selected: request
+            .selections
+            .iter()
+            .map(|selection| selected(selection, &chosen))
+            .collect::<PluginResult<_>>()?,
+        ..BuildAnswer::default()
+    };
+    let problems = RefCell::default();
+    let builder = Builder { session, chosen: by_name, packages, system: &request.system, problems };
     for (name, version) in chosen {
         let key = key(name, &version.version);
         match builder.unit(name, version) {
@@ -72,18 +79,33 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
                 answer.units.insert(key.clone(), unit);
                 answer.artifacts.append(&mut artifacts);
             }
-            Err(refusal) => refused.push(*refusal),
+            Err(refusal) => {
+                builder.problem(&key, UnitPart::Other, *refusal);
+                answer.units.insert(key.clone(), bare_unit(name, version));
+            }
         }
         answer.unit_of.push(Some(key));
     }
     if builder.packages.values().any(|package| !package.is_empty()) {
         answer.units.insert(runtime::KEY.into(), runtime::unit(session));
     }
-    let mut refused = refused.into_iter();
-    match refused.next() {
-        None => Ok(answer),
-        Some(first) => Err(Box::new(Diagnostic { also: refused.collect(), ..first })),
-    }
+    answer.problems = builder.problems.into_inner();
+    Ok(answer)
+}
+
+/// The positions of the packages that a selection means.
+fn selected(selection: &Selection, chosen: &[(&str, &Version)]) -> PluginResult<Vec<u32>> {
+    let (wanted, constraint) = parse_bounded(&selection.text).map_err(|what| {
+        let message = format!("{:?} is no package: {what}", selection.text);
+        let origin = selection.origin.clone();
+        Box::new(
+            Diagnostic { origin, ..Diagnostic::error("opam::selection", message) }.help(BOUNDED),
+        )
+    })?;
+    let positions = (0..).zip(chosen);
+    let meant = positions
+        .filter(|(_, (name, version))| *name == wanted && check(&constraint, &version.version));
+    Ok(meant.map(|(position, _)| position).collect())
 }
 
 fn version(session: &OpamSession, chosen: Chosen) -> PluginResult<(&str, &Version)> {
@@ -107,6 +129,10 @@ struct Builder<'s> {
     chosen: BTreeMap<&'s str, &'s Version>,
     /// Those that are built.
     packages: BTreeMap<&'s str, Package<'s>>,
+    /// What the user says system packages are.
+    system: &'s BTreeMap<String, Vec<SystemNeed>>,
+    /// What cannot be built, unless the user overrides it.
+    problems: RefCell<Vec<BuildProblem>>,
 }
 
 /// What a unit is made of, by the lock's name for it.
@@ -213,16 +239,14 @@ impl<'p> Package<'p> {
 }
 
 impl<'s> Builder<'s> {
+    fn problem(&self, unit: &str, part: UnitPart, diagnostic: Diagnostic) {
+        let problem = BuildProblem { unit: unit.into(), part, diagnostic };
+        self.problems.borrow_mut().push(problem);
+    }
+
     fn unit(&self, name: &'s str, version: &'s Version) -> PluginResult<(Unit, Artifacts)> {
         let mut artifacts = Artifacts::new();
-        let mut unit = Unit {
-            name: name.into(),
-            version: version.version.clone(),
-            recipe: Recipe::Build(Build::default()),
-            depends: Vec::new(),
-            exports: Vec::new(),
-            meta: Meta { purl: purl(name, &version.version), ..Meta::default() },
-        };
+        let mut unit = bare_unit(name, version);
         if let Some(provided) = self.session.provided.get(name) {
             unit.recipe = Recipe::Provided { attribute: provided.attribute.clone() };
             return Ok((unit, artifacts));
@@ -272,6 +296,18 @@ impl<'s> Builder<'s> {
         build.environment = self.own_environment(package, far)?;
         self.commands(package, &mut build, far)?;
         Ok(build)
+    }
+}
+
+/// A unit that nothing is known of yet.
+fn bare_unit(name: &str, version: &Version) -> Unit {
+    Unit {
+        name: name.into(),
+        version: version.version.clone(),
+        recipe: Recipe::Build(Build::default()),
+        depends: Vec::new(),
+        exports: Vec::new(),
+        meta: Meta { purl: purl(name, &version.version), ..Meta::default() },
     }
 }
 

@@ -50,8 +50,21 @@ const LOCAL_VERSION: &str = "dev";
 /// What `opam lock` and opam-monorepo append to the name of an opam file.
 const LOCKED: &str = ".locked";
 
-/// Reads `NAME`, `NAME=VERSION`, `NAME.VERSION` or `NAME` with another relational operator.
+/// Reads the value of a `--root` argument.
 pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
+    let refuse = |what: String| {
+        Box::new(Diagnostic::error("opam::root", format!("`--root {text}`: {what}")).help(BOUNDED))
+    };
+    let (name, constraint) = parse_bounded(text).map_err(refuse)?;
+    Ok(Root { name, constraint, origin: Origin::new(format!("--root {text}"), None) })
+}
+
+/// What a package with a bound looks like.
+pub(super) const BOUNDED: &str =
+    "write a package name, or one with a bound: lwt, 'lwt>=5.6', lwt=5.9.1, lwt.5.9.1";
+
+/// Reads `NAME`, `NAME=VERSION`, `NAME.VERSION` or `NAME` with another relational operator.
+pub(super) fn parse_bounded(text: &str) -> Result<(String, Formula<Bound>), String> {
     const OPERATORS: [(&str, RelOp); 7] = [
         (">=", RelOp::Geq),
         ("<=", RelOp::Leq),
@@ -63,23 +76,18 @@ pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
     ];
     let end = text.find(['<', '>', '=', '!', '.']).unwrap_or(text.len());
     let (name, bound) = (text[..end].trim(), &text[end..]);
-    let refuse = |what: String| {
-        Box::new(Diagnostic::error("opam::root", format!("`--root {text}`: {what}")).help(
-            "write a package name, or one with a bound: lwt, 'lwt>=5.6', lwt=5.9.1, lwt.5.9.1",
-        ))
-    };
-    check_name(name).map_err(|error| refuse(error.to_string()))?;
+    check_name(name).map_err(|error| error.to_string())?;
     let constraint = if bound.is_empty() {
         Formula::Empty
     } else {
         let operator =
             OPERATORS.iter().find_map(|&(sign, op)| Some((op, bound.strip_prefix(sign)?)));
-        let (op, version) = operator.ok_or_else(|| refuse(format!("{bound:?} is no bound")))?;
+        let (op, version) = operator.ok_or_else(|| format!("{bound:?} is no bound"))?;
         let version = version.trim();
-        check_version(version).map_err(|error| refuse(error.to_string()))?;
+        check_version(version).map_err(|error| error.to_string())?;
         Formula::Atom(Bound { op, version: version.into() })
     };
-    Ok(Root { name: name.into(), constraint, origin: Origin::new(format!("--root {text}"), None) })
+    Ok((name.into(), constraint))
 }
 
 /// The packages of all projects among the inputs: `*.opam`, `opam`, `opam/*.opam` and `opam/opam`

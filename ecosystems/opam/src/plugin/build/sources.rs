@@ -4,7 +4,7 @@ use super::{Artifacts, Builder, Package, readable};
 use crate::package::{Source as Url, checksum::Checksum};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use x2nix_protocol::{
-    Artifact, Blob, Build, ListRequest, OpenedTree, PluginResult, ReadRequest, Source,
+    Artifact, Blob, Build, ListRequest, OpenedTree, PluginResult, ReadRequest, Source, UnitPart,
 };
 
 impl Builder<'_> {
@@ -16,7 +16,7 @@ impl Builder<'_> {
         artifacts: &mut Artifacts,
     ) -> PluginResult<()> {
         if package.owner.local {
-            let key = self.local_source(package, artifacts)?;
+            let key = self.local_source(package, artifacts);
             build.sources.push(Source { artifact: key, ..Source::default() });
             return Ok(());
         }
@@ -27,7 +27,10 @@ impl Builder<'_> {
                 return Err(package
                     .refuse("subpath", &format!("the folder {from:?} is outside its source")));
             }
-            artifacts.insert(unit.clone(), self.artifact(package, &url, file_name(&url.src))?);
+            match self.artifact(package, &url, file_name(&url.src)) {
+                Ok(artifact) => drop(artifacts.insert(unit.clone(), artifact)),
+                Err(refusal) => self.problem(&unit, UnitPart::Source, *refusal),
+            }
             build.sources.push(Source { artifact: unit.clone(), from, to: String::new() });
         }
         for extra in package.read(package.file.extra_sources())? {
@@ -45,21 +48,18 @@ impl Builder<'_> {
     }
 
     /// The source of a package of the project, or of one that it pins.
-    fn local_source(
-        &self,
-        package: &Package<'_>,
-        artifacts: &mut Artifacts,
-    ) -> PluginResult<String> {
+    fn local_source(&self, package: &Package<'_>, artifacts: &mut Artifacts) -> String {
         let opened = &self.session.pinned.opened;
         let position = opened.iter().position(|opened| opened.tree == package.place.tree);
         let Some(position) = position else {
             artifacts.insert(".".into(), Artifact::Local { path: ".".into() });
-            return Ok(".".into());
+            return ".".into();
         };
         let OpenedTree { location, hash, .. } = &opened[position];
         let artifact = if location.starts_with("git+") {
             let what = format!("building from the Git revision {location} is not supported yet");
-            return Err(package.refuse("name", &what));
+            self.problem(&package.key(), UnitPart::Source, *package.refuse("name", &what));
+            return package.key();
         } else if location.contains("://") {
             let name = file_name(location);
             Artifact::Fetch { urls: vec![location.clone()], name, hashes: vec![hash.clone()] }
@@ -69,7 +69,7 @@ impl Builder<'_> {
         };
         let key = package.key();
         artifacts.insert(key.clone(), artifact);
-        Ok(key)
+        key
     }
 
     /// What an address stands for: a folder of the repository, or a file to fetch.

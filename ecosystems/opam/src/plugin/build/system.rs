@@ -2,7 +2,7 @@
 
 use super::{Builder, Package};
 use crate::depexts::{SystemPackages, system_packages};
-use x2nix_protocol::{Diagnostic, PluginResult, Role, SystemNeed};
+use x2nix_protocol::{Diagnostic, PluginResult, Role, SystemNeed, UnitPart};
 
 impl Builder<'_> {
     /// The attributes that the package's system packages are, and the compiler of the package set
@@ -19,24 +19,30 @@ impl Builder<'_> {
         }
         let globals =
             |variable: &crate::filter::Variable<'_>| self.session.environment.global(variable);
-        match system_packages(name, &depexts, &globals) {
+        let version = package.owner.version;
+        // What the user says is the answer to both, for all packages that name it or for this one.
+        let help = |said: &str| {
+            format!(
+                "in x2nix.toml, say what it is: [system] {said} = [\"ATTRIBUTE\"]; or, for this package alone, [[override]] package = \"{name}\" with system = [\"ATTRIBUTE\"]; an empty list ignores it"
+            )
+        };
+        let refuse = |message: String, said: &str| {
+            let diagnostic = Diagnostic::error("opam::depexts", message);
+            let diagnostic = diagnostic.at(package.at("depexts")).help(help(said));
+            self.problem(&package.key(), UnitPart::System, diagnostic);
+        };
+        match system_packages(name, &depexts, &globals, self.system) {
             SystemPackages::Known(known) => needs.extend(known),
             SystemPackages::Missing { reason } => {
-                return Err(
-                    package.refuse("depexts", &format!("nixpkgs lacks what it needs: {reason}"))
-                );
+                let message = format!("{name} {version}: nixpkgs lacks what it needs: {reason}");
+                refuse(message, "NAME");
             }
             SystemPackages::Unknown { names } => {
                 let message = format!(
-                    "{name} {}: it is not known which attributes of nixpkgs are the system packages {}",
-                    package.owner.version,
+                    "{name} {version}: it is not known which attributes of nixpkgs are the system packages {}",
                     names.join(", ")
                 );
-                return Err(Box::new(
-                    Diagnostic::error("opam::depexts", message).at(package.at("depexts")).help(format!(
-                        "take it from the package set of Nix: [provided.{name}] in x2nix.toml; `--dry-run` resolves without building"
-                    )),
-                ));
+                refuse(message, &format!("{:?}", names[0]));
             }
         }
         needs.sort_unstable();

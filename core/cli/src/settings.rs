@@ -1,0 +1,254 @@
+//! What the user says of a project for good: `x2nix.toml`.
+
+use crate::{project::unreadable, report::Stop};
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use std::{
+    collections::BTreeMap,
+    path::{Component, Path},
+};
+use toml::Spanned;
+use x2nix_core::{
+    RequestOverride,
+    lock::{Override, OverridePatch},
+    protocol::{Artifact, Blob, Diagnostic, Origin, Provided, Role, SystemNeed},
+};
+
+/// The name of the settings file.
+pub(crate) const SETTINGS: &str = "x2nix.toml";
+
+/// What `x2nix.toml` says.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    /// Repositories, the first wins: addresses, or paths relative to the file.
+    pub(crate) repositories: Vec<String>,
+    /// Packages that the package set of Nix provides.
+    pub(crate) provided: BTreeMap<String, Provided>,
+    /// What system packages are, by the ecosystem's names for them.
+    pub(crate) system: BTreeMap<String, Vec<SystemNeed>>,
+    /// Changes of how packages are built.
+    pub(crate) overrides: Vec<RequestOverride>,
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Document {
+    #[serde(default)]
+    repositories: Vec<String>,
+    #[serde(default)]
+    provided: BTreeMap<String, ProvidedSetting>,
+    #[serde(default)]
+    system: BTreeMap<String, Needs>,
+    #[serde(default, rename = "override")]
+    overrides: Vec<Spanned<OverrideSetting>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProvidedSetting {
+    version: String,
+    attribute: Option<String>,
+}
+
+/// Attributes of the package set of Nix; a plain list are libraries.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Needs {
+    Host(Vec<String>),
+    ByRole(NeedsByRole),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NeedsByRole {
+    #[serde(default)]
+    host: Vec<String>,
+    #[serde(default)]
+    build: Vec<String>,
+}
+
+impl Needs {
+    fn into_needs(self) -> Vec<SystemNeed> {
+        let NeedsByRole { host, build } = match self {
+            Self::Host(host) => NeedsByRole { host, build: Vec::new() },
+            Self::ByRole(needs) => needs,
+        };
+        let of = |role| move |attribute| SystemNeed { attribute, role };
+        host.into_iter().map(of(Role::Host)).chain(build.into_iter().map(of(Role::Build))).collect()
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct OverrideSetting {
+    package: String,
+    reason: String,
+    inputs: Option<Needs>,
+    system: Option<Needs>,
+    #[serde(default)]
+    patches: Vec<String>,
+    #[serde(default)]
+    skip_tests: bool,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    source: Option<SourceSetting>,
+    attribute: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum SourceSetting {
+    Fetch(FetchSetting),
+    Local(LocalSetting),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FetchSetting {
+    url: String,
+    hash: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LocalSetting {
+    path: String,
+}
+
+impl Settings {
+    /// Reads the settings of a folder; nothing where there is no such file.
+    pub(crate) fn read(folder: &Path) -> Result<Self, Stop> {
+        let file = folder.join(SETTINGS);
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => return Err(unreadable(&file, &error)),
+        };
+        let line = |offset: usize| {
+            let lines = text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n');
+            u32::try_from(1 + lines.count()).ok()
+        };
+        let document: Document = toml::from_str(&text).map_err(|error| {
+            let line = error.span().and_then(|span| line(span.start));
+            Diagnostic::error("settings::syntax", error.message().to_owned())
+                .at(Origin::new(file.to_string_lossy(), line))
+                .help("known settings: repositories = [\"…\"], [provided.NAME] with version and attribute, [system], [[override]]")
+        })?;
+        let provided = document.provided.into_iter().map(|(name, it)| {
+            let origin = Some(Origin::new(SETTINGS, None));
+            (name, Provided { version: it.version, attribute: it.attribute, origin })
+        });
+        let system = document.system.into_iter().map(|(name, needs)| (name, needs.into_needs()));
+        let overrides = document.overrides.into_iter().map(|it| {
+            let origin = Origin::new(file.to_string_lossy(), line(it.span().start));
+            it.into_inner().read(folder, &origin)
+        });
+        Ok(Self {
+            repositories: document.repositories,
+            provided: provided.collect(),
+            system: system.collect(),
+            overrides: overrides.collect::<Result<_, Stop>>()?,
+        })
+    }
+}
+
+impl Settings {
+    /// The overrides as a lock has them.
+    pub(crate) fn changes(&self) -> impl Iterator<Item = &Override> {
+        self.overrides.iter().map(|it| &it.change)
+    }
+}
+
+impl OverrideSetting {
+    fn read(self, folder: &Path, origin: &Origin) -> Result<RequestOverride, Stop> {
+        let refuse = |message: String, help: &str| {
+            Stop::from(
+                Diagnostic::error("settings::override", message).at(origin.clone()).help(help),
+            )
+        };
+        if self.reason.trim().is_empty() {
+            let message = format!("the override of {} says no reason", self.package);
+            return Err(refuse(message, "say why it is there: reason = \"…\""));
+        }
+        for variable in self.environment.keys() {
+            let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            if variable.is_empty()
+                || !variable.chars().all(plain)
+                || variable.starts_with(|c: char| c.is_ascii_digit())
+            {
+                let message = format!("{variable:?} cannot be the name of an environment variable");
+                return Err(refuse(message, "use letters, digits and `_`"));
+            }
+        }
+        let inside = |path: &str| {
+            let mut parts = Path::new(path).components();
+            !path.is_empty() && parts.all(|part| matches!(part, Component::Normal(_)))
+        };
+        let mut patches = Vec::new();
+        let mut contents = Vec::new();
+        for path in self.patches {
+            if !inside(&path) {
+                let message = format!("the patch {path:?} is outside of the project");
+                return Err(refuse(
+                    message,
+                    "put it beside or below x2nix.toml, and name it from there",
+                ));
+            }
+            let file = folder.join(&path);
+            let content = std::fs::read(&file).map_err(|error| unreadable(&file, &error))?;
+            let hash = format!("sha256-{}", BASE64.encode(Sha256::digest(&content)));
+            patches.push(OverridePatch { path, hash });
+            contents.push(Blob(content));
+        }
+        let source = match self.source {
+            None => None,
+            Some(SourceSetting::Local(LocalSetting { path })) if inside(&path) => {
+                Some(Artifact::Local { path })
+            }
+            Some(SourceSetting::Local(LocalSetting { path })) => {
+                let message = format!("the source {path:?} is outside of the project");
+                return Err(refuse(message, "put it below x2nix.toml, and name it from there"));
+            }
+            Some(SourceSetting::Fetch(FetchSetting { url, hash })) => {
+                if !is_sri(&hash) {
+                    let message = format!("the hash {hash:?} of {url} is not in SRI form");
+                    return Err(refuse(
+                        message,
+                        "write it as sha256-BASE64 or sha512-BASE64; `nix hash to-sri` makes it",
+                    ));
+                }
+                let last = url.split(['?', '#']).next().and_then(|it| it.rsplit('/').next());
+                let name = last.filter(|it| !it.is_empty()).unwrap_or("source").to_owned();
+                Some(Artifact::Fetch { urls: vec![url], name, hashes: vec![hash] })
+            }
+        };
+        let change = Override {
+            package: self.package,
+            reason: self.reason,
+            inputs: self.inputs.map(Needs::into_needs).unwrap_or_default(),
+            system: self.system.map(Needs::into_needs),
+            patches,
+            skip_tests: self.skip_tests,
+            environment: self.environment,
+            source,
+            attribute: self.attribute,
+        };
+        Ok(RequestOverride { change, origin: Some(origin.clone()), patches: contents })
+    }
+}
+
+/// Whether a hash is one that the package set of Nix takes for a file.
+fn is_sri(hash: &str) -> bool {
+    let length = |name: &str| match name {
+        "sha256" => Some(32),
+        "sha512" => Some(64),
+        _ => None,
+    };
+    hash.split_once('-').is_some_and(|(name, digest)| {
+        BASE64.decode(digest).is_ok_and(|bytes| Some(bytes.len()) == length(name))
+    })
+}

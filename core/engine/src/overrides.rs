@@ -1,0 +1,136 @@
+//! What the user changes of how packages are built.
+//!
+//! An override is data: which packages, why, and what of their units is otherwise. It is applied when
+//! the lock is written, so that the lock holds the result and Nix has nothing to decide. What a
+//! plugin says cannot be built is refused here, unless an override replaces just that part.
+
+use crate::resolve::Request;
+use std::collections::{BTreeMap, BTreeSet};
+use x2nix_lock::Override;
+use x2nix_protocol::{
+    Artifact, Blob, Build, BuildAnswer, Diagnostic, EnvironmentOperation, Operation, Origin, Phase,
+    Recipe, Selection, Source, Unit, UnitPart, Word,
+};
+
+/// An override, with what a lock does not repeat of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RequestOverride {
+    /// What is changed.
+    pub change: Override,
+    /// Where the user wrote it.
+    pub origin: Option<Origin>,
+    /// The content of its patches, in their order.
+    pub patches: Vec<Blob>,
+}
+
+/// The folder, in a source, of the patches that overrides bring.
+const PATCHES: &str = ".x2nix";
+
+/// What is asked of the plugin: which packages the overrides mean.
+pub(crate) fn selections(request: &Request) -> Vec<Selection> {
+    let selection = |it: &RequestOverride| Selection {
+        text: it.change.package.clone(),
+        origin: it.origin.clone(),
+    };
+    request.overrides.iter().map(selection).collect()
+}
+
+/// Applies overrides to what a plugin said, and refuses what still cannot be built.
+pub(crate) fn apply(request: &Request, answer: &mut BuildAnswer) -> Result<(), Box<Diagnostic>> {
+    let mut settled: BTreeSet<(String, UnitPart)> = BTreeSet::new();
+    for (it, selected) in request.overrides.iter().zip(answer.selected.clone()) {
+        for position in selected {
+            let unit = answer.unit_of.get(position as usize).cloned().flatten();
+            let Some(id) = unit else { continue };
+            let parts = change(it, &id, &mut answer.units, &mut answer.artifacts);
+            settled.extend(parts.into_iter().map(|part| (id.clone(), part)));
+        }
+    }
+    let units = answer.units.values();
+    let builds = units.filter_map(|unit| match &unit.recipe {
+        Recipe::Build(build) => Some(build),
+        Recipe::Provided { .. } => None,
+    });
+    let used: BTreeSet<&String> =
+        builds.flat_map(|build| &build.sources).map(|source| &source.artifact).collect();
+    answer.artifacts.retain(|key, _| used.contains(key));
+    let problems = std::mem::take(&mut answer.problems);
+    let problems = problems.into_iter().filter(|it| !settled.contains(&(it.unit.clone(), it.part)));
+    let mut left = problems.map(|it| it.diagnostic);
+    match left.next() {
+        None => Ok(()),
+        Some(first) => Err(Box::new(Diagnostic { also: left.collect(), ..first })),
+    }
+}
+
+/// Changes one unit; the parts of it that are no longer the plugin's.
+fn change(
+    RequestOverride { change, patches, .. }: &RequestOverride,
+    id: &str,
+    units: &mut BTreeMap<String, Unit>,
+    artifacts: &mut BTreeMap<String, Artifact>,
+) -> Vec<UnitPart> {
+    let Some(unit) = units.get_mut(id) else { return Vec::new() };
+    if let Some(attribute) = &change.attribute {
+        unit.recipe = Recipe::Provided { attribute: Some(attribute.clone()) };
+        unit.depends.clear();
+        unit.exports.clear();
+        return vec![UnitPart::Source, UnitPart::System, UnitPart::Other];
+    }
+    let Recipe::Build(build) = &mut unit.recipe else { return Vec::new() };
+    let mut settled = Vec::new();
+    if let Some(system) = &change.system {
+        build.system.clone_from(system);
+        settled.push(UnitPart::System);
+    }
+    if let Some(source) = &change.source {
+        replace_source(build, id, source, artifacts);
+        settled.push(UnitPart::Source);
+    }
+    build.system.extend(change.inputs.iter().cloned());
+    build.system.sort_unstable();
+    build.system.dedup();
+    for (patch, content) in change.patches.iter().zip(patches) {
+        let path = format!("{PATCHES}/{}", patch.path);
+        build.files.insert(path.clone(), content.clone());
+        build.patches.push(path);
+    }
+    for (variable, value) in &change.environment {
+        let value = Word::text(value.clone());
+        build.environment.push(EnvironmentOperation::new(variable, Operation::Set, value));
+    }
+    if change.skip_tests {
+        build.steps.retain(|step| step.phase != Phase::Check);
+    }
+    settled
+}
+
+fn replace_source(
+    build: &mut Build,
+    id: &str,
+    source: &Artifact,
+    artifacts: &mut BTreeMap<String, Artifact>,
+) {
+    // The artifact may be shared with units that are not meant.
+    let key = format!("{id}/override");
+    artifacts.insert(key.clone(), source.clone());
+    match build.sources.first_mut() {
+        Some(first) => first.artifact = key,
+        None => build.sources.push(Source { artifact: key, ..Source::default() }),
+    }
+}
+
+/// Warnings about overrides that mean none of the packages on any platform.
+pub(crate) fn unused(request: &Request, applied: &[BTreeSet<String>]) -> Vec<Diagnostic> {
+    let overrides = request.overrides.iter().zip(applied);
+    let unused = overrides.filter(|(_, packages)| packages.is_empty()).map(|(it, _)| {
+        let message = format!(
+            "the override of {} means none of the packages: {}",
+            it.change.package, it.change.reason
+        );
+        let warning = Diagnostic::warning("override::unused", message)
+            .help("remove it, or mend its name and bound");
+        Diagnostic { origin: it.origin.clone(), ..warning }
+    });
+    unused.collect()
+}
