@@ -59,6 +59,19 @@ fn the_commands_of_the_guide_run() {
 }
 
 #[test]
+fn the_template_resolves_against_the_real_repository() {
+    let place = Place::new();
+    copy(&Path::new(WORKSPACE).join("examples/template"), &place.path("template"));
+    let repository = opam_repository();
+    let words = format!("resolve --ecosystem opam --repo {} template", repository.display());
+    place.x2nix(&words).exits(0);
+    let lock: serde_json::Value =
+        serde_json::from_str(&place.read("template/x2nix.lock.json")).unwrap();
+    assert_eq!(lock["units"]["greeting@dev"]["recipe"]["kind"], "build");
+    assert_eq!(lock["units"]["dune@3.17.2"]["recipe"]["attribute"], "dune_3");
+}
+
+#[test]
 fn the_example_is_locked_as_it_is() {
     let place = Place::new();
     copy(&Path::new(WORKSPACE).join("examples"), &place.path("examples"));

@@ -217,6 +217,17 @@ fn the_nix_file_can_be_made_anew_and_elsewhere() {
 }
 
 #[test]
+fn a_flake_is_written_once() {
+    let place = shop();
+    place.x2nix("emit --flake --nix ../x.nix").exits(2).says("outside of its folder");
+    place.x2nix("emit --flake").exits(0);
+    assert!(place.read("flake.nix").contains("x2nix.lock.json"));
+    place.write("flake.nix", "mine");
+    place.x2nix("emit --flake").exits(2).says("emit::flake").says("flake.nix already");
+    assert_eq!(place.read("flake.nix"), "mine");
+}
+
+#[test]
 fn outputs_go_where_they_are_sent() {
     let place = Place::with(STOCK);
     place.write("out/keep", "");

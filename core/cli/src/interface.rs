@@ -164,7 +164,12 @@ fn emit() -> Command {
             "nix",
             "The Nix file to write; `-` for standard output [default: x2nix.nix beside the lock]",
         ))
-        .after_help("Example:\n  x2nix emit --lock examples/hello/x2nix.lock.json --nix -")
+        .arg(switch("flake").help(
+            "Write a flake.nix beside the lock instead, with its packages, checks and shell; one that is there stays",
+        ))
+        .after_help(
+            "Examples:\n  x2nix emit --lock examples/hello/x2nix.lock.json --nix -\n  x2nix emit --flake",
+        )
 }
 
 fn check() -> Command {

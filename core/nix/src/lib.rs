@@ -20,6 +20,19 @@ pub fn emit(lock_file: &str) -> String {
     READER.replacen(LOCK_PATH, &escape::nix_path(lock_file), 1)
 }
 
+/// The flake that offers what a lock's roots are, for a lock and a Nix file beside it.
+const FLAKE: &str = include_str!("flake.nix");
+
+/// The path of the Nix file as [`FLAKE`] has it.
+const NIX_PATH: &str = "./. + \"/x2nix.nix\"";
+
+/// The text of `flake.nix` for a lock and a Nix file: paths relative to the flake's folder, below it,
+/// since a flake sees nothing else.
+pub fn flake(lock_file: &str, nix_file: &str) -> String {
+    let text = FLAKE.replacen(LOCK_PATH, &escape::nix_path(lock_file), 1);
+    text.replacen(NIX_PATH, &escape::nix_path(nix_file), 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -35,6 +48,14 @@ mod tests {
         let text = emit("locks/a \"b\" ${c}.json");
         assert!(text.contains(r#"lockFile ? ./. + "/locks/a \"b\" \${c}.json","#));
         assert!(!text.contains(LOCK_PATH));
+    }
+
+    #[test]
+    fn the_flake_names_both_files_as_nix_has_them() {
+        assert_eq!(flake("x2nix.lock.json", "x2nix.nix"), FLAKE);
+        let text = flake("a \"b\".json", "${c}.nix");
+        assert!(text.contains(r#"importJSON (./. + "/a \"b\".json")"#), "{text}");
+        assert!(text.contains(r#"import (./. + "/\${c}.nix")"#), "{text}");
     }
 
     #[test]

@@ -75,7 +75,9 @@ let
   # A file or folder, without what x2nix, Git, Dune and Nix leave there.
   tree = top: path:
     let
-      own = map toString [ lockFile ./overrides.nix __curPos.file ];
+      beside = map (name: dirOf lockFile + "/${name}")
+        [ "overrides.nix" "x2nix.nix" "x2nix.toml" "flake.nix" "flake.lock" ];
+      own = map toString ([ lockFile ./overrides.nix __curPos.file ] ++ beside);
       isLeft = file: type:
         elem file own || elem (baseNameOf file) [ ".git" "_build" ]
         || (type == "symlink" && hasPrefix "result" (baseNameOf file));

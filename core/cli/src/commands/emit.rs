@@ -8,6 +8,7 @@ use crate::{
 };
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
+use x2nix_core::protocol::Diagnostic;
 
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Stop> {
@@ -15,6 +16,28 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Stop> {
     read_lock(&lock)?;
     let beside = folder_of(&lock).join(NIX);
     let nix = matches.get_one::<PathBuf>("nix").cloned().unwrap_or_else(|| beside.clone());
+    if matches.get_flag("flake") {
+        return flake(&lock, &nix);
+    }
     let folder = if nix == Path::new("-") { folder_of(&beside) } else { folder_of(&nix) };
     write(&nix, &x2nix_nix::emit(&from_folder(folder, &lock)))
+}
+
+/// Writes a flake beside the lock. It is the user's from then on, so one that is there stays.
+fn flake(lock: &Path, nix: &Path) -> Result<(), Stop> {
+    let folder = folder_of(lock);
+    let path = folder.join("flake.nix");
+    let refuse = |message: String, help: &str| {
+        Err(Stop::from(Diagnostic::error("emit::flake", message).help(help)))
+    };
+    let (lock, nix) = (from_folder(folder, lock), from_folder(folder, nix));
+    if nix.starts_with('/') || nix.split('/').any(|part| part == "..") {
+        let message = format!("a flake cannot see {nix}, which is outside of its folder");
+        return refuse(message, "keep the Nix file beside or below the lock file");
+    }
+    if path.exists() {
+        let message = format!("there is a {} already", path.display());
+        return refuse(message, "import x2nix.nix from it, as the guide shows, or remove it");
+    }
+    write(&path, &x2nix_nix::flake(&lock, &nix))
 }

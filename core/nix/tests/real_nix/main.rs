@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod flakes;
 mod support;
 
 use serde_json::{Value, json};
@@ -463,21 +464,6 @@ fn refusals_name_what_is_wrong() {
         let said = project.refusal(expression);
         assert!(said.contains(message), "{expression}: {said}");
     }
-}
-
-#[test]
-fn a_pure_flake_evaluates() {
-    let Some(project) = Project::of(&json!({ "a@1": empty("a", &[]) }), &json!({})) else { return };
-    let stand_in = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/nix");
-    project.run(&format!("cp -R '{stand_in}/pkgs.nix' '{stand_in}/stand-in' ."));
-    project.write(
-        "flake.nix",
-        "{ outputs = _: { x = import ./x2nix.nix { pkgs = import ./pkgs.nix { system = \"x86_64-linux\"; }; }; }; }",
-    );
-    let name = project.run(
-        "nix --option allow-import-from-derivation false eval --pure-eval --json path:.#x.a.drvPath",
-    );
-    assert!(name.ends_with("-a-1.drv\""), "{name}");
 }
 
 #[test]
