@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod emit;
+pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod graph;
 pub(crate) mod resolve;

@@ -1,9 +1,9 @@
 //! The command line: its commands and flags. Options of an ecosystem come from its plugin.
 
 use crate::ecosystems::Ecosystem;
-use clap::{Arg, ArgAction, Command, builder::PossibleValuesParser, value_parser};
+use clap::{Arg, ArgAction, ArgGroup, Command, builder::PossibleValuesParser, value_parser};
 use std::path::PathBuf;
-use x2nix_core::protocol::{OptionSpec, OptionValue};
+use x2nix_core::protocol::{ExportSpec, OptionSpec, OptionValue};
 
 const EXIT_STATUS: &str = "Exit status: 0 done, 1 no solution, 2 refused input, 3 something could not be read, \
 fetched or found, 4 a check failed, 101 a bug.";
@@ -21,6 +21,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(check())
         .subcommand(doctor())
         .subcommand(fetch())
+        .subcommands(export(ecosystems))
         .subcommand(tree())
         .subcommand(why())
         .subcommand(why_not())
@@ -187,6 +188,34 @@ fn doctor() -> Command {
         .arg(lock())
         .arg(format())
         .after_help("Example:\n  x2nix doctor --lock examples/hello/x2nix.lock.json")
+}
+
+/// The command `export`, if there is anything to export to.
+fn export(ecosystems: &[Ecosystem]) -> Option<Command> {
+    let exports: Vec<_> =
+        ecosystems.iter().flat_map(|ecosystem| &ecosystem.describe.exports).collect();
+    let first = &exports.first()?.name;
+    let flag = |export: &&ExportSpec| {
+        let flag = Arg::new(export.name.clone()).long(export.name.clone());
+        flag.action(ArgAction::SetTrue).help(export.help.clone())
+    };
+    let group = ArgGroup::new("form").args(exports.iter().map(|export| &export.name));
+    let command = Command::new("export")
+        .about("Write what a lock file has chosen for another tool of its ecosystem")
+        .args(exports.iter().map(flag))
+        .group(group.required(true))
+        .arg(lock())
+        .arg(platform())
+        .arg(
+            Arg::new("output")
+                .long("output")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .help("Where to write; `-` for standard output [default: beside the lock]"),
+        )
+        .arg(format())
+        .after_help(format!("Example:\n  x2nix export --{first} --output -"));
+    Some(command)
 }
 
 fn fetch() -> Command {

@@ -31,6 +31,7 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "resolve" => commands::resolve::run(&ecosystems, matches, format),
         "emit" => commands::emit::run(matches),
         "check" => commands::check::run(&ecosystems, matches, format),
+        "export" => commands::export::run(&ecosystems, matches, format),
         "fetch" => commands::fetch::run(matches, format),
         "tree" => commands::tree::run(matches, format),
         "why" => commands::why::run(matches, format),

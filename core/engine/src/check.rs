@@ -3,7 +3,7 @@
 use crate::resolve::{Opened, Request, locked_inputs};
 use std::{collections::BTreeSet, sync::Arc};
 use x2nix_lock::Lock;
-use x2nix_model::CandidateId;
+use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{Diagnostic, Host, Plugin};
 use x2nix_solve::verify;
 
@@ -52,34 +52,40 @@ pub fn check(
 
 fn check_platform(opened: &Opened, lock: &Lock, platform: &str, violations: &mut Vec<Diagnostic>) {
     let universe = &opened.universe;
-    let Some(answer) = lock.platforms.get(platform) else { return };
-    let mut missing: BTreeSet<&str> = answer.packages.iter().map(String::as_str).collect();
     let mut chosen: Vec<CandidateId> = opened.locked(lock, platform).into_iter().collect();
-    for &id in &chosen {
-        missing.remove(universe.candidate_key(id).as_str());
-    }
     chosen.sort_unstable();
-    if !missing.is_empty() {
-        /// More names would not tell more.
-        const SHOWN: usize = 5;
-        let shown: Vec<_> = missing.iter().copied().take(SHOWN).collect();
-        let rest = match missing.len().saturating_sub(SHOWN) {
-            0 => String::new(),
-            rest => format!(" and {rest} more"),
-        };
-        let message = format!(
-            "locked for {platform}, but no longer asked for or no longer there: {}{rest}",
-            shown.join(", ")
-        );
-        violations.push(
-            Diagnostic::error("check::missing", message)
-                .help("run `x2nix resolve` to bring the lock up to date; what still fits is kept"),
-        );
-    }
+    violations.extend(missing(universe, lock, platform, &chosen));
     if let Err(found) = verify(universe, &chosen) {
         violations.extend(found.iter().map(|violation| {
             Diagnostic::error("check::violation", format!("on {platform}: {violation}"))
                 .help("run `x2nix resolve` to find an answer that holds")
         }));
     }
+}
+
+/// Packages that a lock has for a platform and that are not among the candidates found for it.
+pub(crate) fn missing(
+    universe: &Universe,
+    lock: &Lock,
+    platform: &str,
+    found: &[CandidateId],
+) -> Option<Diagnostic> {
+    /// More names would not tell more.
+    const SHOWN: usize = 5;
+    let packages = lock.platforms.get(platform).map(|answer| answer.packages.iter());
+    let mut missing: BTreeSet<&str> = packages.into_iter().flatten().map(String::as_str).collect();
+    for &id in found {
+        missing.remove(universe.candidate_key(id).as_str());
+    }
+    let shown: Vec<_> = missing.iter().copied().take(SHOWN).collect();
+    let rest = match missing.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        rest => format!(" and {rest} more"),
+    };
+    let message = format!(
+        "locked for {platform}, but no longer asked for or no longer there: {}{rest}",
+        shown.join(", ")
+    );
+    let help = "run `x2nix resolve` to bring the lock up to date; what still fits is kept";
+    (!missing.is_empty()).then(|| Diagnostic::error("check::missing", message).help(help))
 }

@@ -1,18 +1,20 @@
 //! The whole way from a plugin and its inputs to a lock file, as a library.
 //!
 //! [`resolve`] asks a plugin, solves, verifies and writes the answer down; [`check`] asks again and
-//! says whether a lock still holds. Nothing here prints, reads files or knows an ecosystem: files
+//! says whether a lock still holds, [`export`] writes it for another tool. Nothing here prints, reads files or knows an ecosystem: files
 //! come through the [`Host`](x2nix_protocol::Host) that the caller gives.
 
 #![deny(missing_docs)]
 
 mod check;
+mod export;
 mod overrides;
 mod resolve;
 mod suggest;
 mod why_not;
 
 pub use check::{Checked, check};
+pub use export::export;
 pub use overrides::RequestOverride;
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
 pub use suggest::suggest;

@@ -232,9 +232,18 @@ fn criteria_of<'d>(
     })
 }
 
+/// Candidates as a plugin knows them.
+pub(crate) fn chosen(universe: &Universe, candidates: &[CandidateId]) -> Vec<Chosen> {
+    let chosen = |&id: &CandidateId| {
+        let name = universe.candidate(id).name;
+        Chosen { name, candidate: id.0 - universe.name(name).candidates.start }
+    };
+    candidates.iter().map(chosen).collect()
+}
+
 /// One platform's session with a plugin, and the universe that it told.
 pub(crate) struct Opened {
-    session: Box<dyn Session>,
+    pub(crate) session: Box<dyn Session>,
     pub(crate) universe: Universe,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) manifests: Vec<Manifest>,
@@ -340,13 +349,7 @@ impl Opened {
         request: &Request,
         applied: &mut [BTreeSet<String>],
     ) -> Result<BuildAnswer, Box<Diagnostic>> {
-        let chosen: Vec<_> = candidates
-            .iter()
-            .map(|&id| {
-                let name = self.universe.candidate(id).name;
-                Chosen { name, candidate: id.0 - self.universe.name(name).candidates.start }
-            })
-            .collect();
+        let chosen = chosen(&self.universe, candidates);
         let count = chosen.len();
         let selections = overrides::selections(request);
         let system = request.system.clone();

@@ -7,7 +7,7 @@ mod support;
 
 use std::{fmt::Write as _, sync::Arc};
 use support::{
-    plugin::{PREVIOUS, ScenarioPlugin},
+    plugin::{EXPORT, PREVIOUS, ScenarioPlugin},
     request,
     scenario::{self, Expected, ExpectedAnswer, Scenario},
     shelf::Shelf,
@@ -20,7 +20,7 @@ use x2nix_core::{
     suggest,
 };
 use x2nix_plugin_host::carrier::through_json;
-use x2nix_protocol::{Host, Plugin};
+use x2nix_protocol::{Blob, Host, Placement, Plugin};
 
 /// How the message about another explanation begins.
 const SAYS: &str = "it says\n";
@@ -156,6 +156,13 @@ fn differences(lock: &Lock, platform: &str, expected: &ExpectedAnswer) -> Vec<St
     if answer.variables != expected.variables {
         wrong.push(format!("on {platform} it has the variables {:?}", answer.variables));
     }
+    let in_workspace = |id: &&String| {
+        lock.package(id, platform).is_some_and(|it| it.placement == Placement::Workspace)
+    };
+    let workspace: Vec<_> = answer.packages.iter().filter(in_workspace).cloned().collect();
+    if workspace != expected.workspace {
+        wrong.push(format!("on {platform} it has {workspace:?} in the workspace"));
+    }
     let mut edges = Vec::new();
     for id in &answer.packages {
         let needs = lock.package(id, platform).map(|package| package.depends.as_slice());
@@ -188,6 +195,18 @@ fn faults(host: &Arc<dyn Host>, scenario: &Scenario, lock: &Lock) -> Vec<String>
             wrong.extend(found.map(|diagnostic| format!("checked: {}", diagnostic.message)));
         }
         Err(error) => wrong.push(format!("it cannot be checked: {error}")),
+    }
+    for (platform, answer) in &lock.platforms {
+        let exported = x2nix_core::export(&ScenarioPlugin, host, &request, lock, platform, EXPORT);
+        let lines = exported.as_ref().map(|exported| {
+            let files = exported.files.values().map(|Blob(bytes)| String::from_utf8_lossy(bytes));
+            files.map(|text| text.lines().count()).sum::<usize>()
+        });
+        let virtuals = answer.virtuals.values().map(Vec::len).sum::<usize>();
+        let due = answer.packages.len() + answer.variables.len() + virtuals;
+        if lines != Ok(due) {
+            wrong.push(format!("exported: {exported:?}, where {due} lines are due"));
+        }
     }
     request.previous = Some(lock.clone());
     match resolve(&ScenarioPlugin, host, &request).map_err(End::from) {

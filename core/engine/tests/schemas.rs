@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 use support::{
-    plugin::ScenarioPlugin,
+    plugin::{EXPORT, ScenarioPlugin},
     record::{Record, Recording},
     scenario,
     shelf::Shelf,
@@ -99,6 +99,12 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
         let form = toml::from_str(&text).expect("a scenario has its form");
         let ended = resolve(&plugin, &host, &support::request(&form));
         let _ = x2nix_core::names(&plugin, &host, &support::request(&form));
+        if let Ok(resolution) = &ended {
+            let request = support::request(&form);
+            let platform = &request.platforms[0];
+            x2nix_core::export(&plugin, &host, &request, &resolution.lock, platform, EXPORT)
+                .unwrap_or_else(|error| panic!("{scenario}: {error}"));
+        }
         let last = match &ended {
             Ok(resolution) => ("lock", serde_json::to_value(&resolution.lock)),
             Err(Failure::Refused(diagnostic)) => ("diagnostic", serde_json::to_value(diagnostic)),

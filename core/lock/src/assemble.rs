@@ -2,7 +2,7 @@
 
 use crate::{
     CriterionValue, LOCK_VERSION, Lock, LockedInput, LockedNeed, LockedPackage, LockedPlatform,
-    LockedRequest, Optimality, Placement, PluginIdentity,
+    LockedRequest, Optimality, PluginIdentity,
 };
 use rustc_hash::FxHashSet;
 use std::collections::BTreeMap;
@@ -92,7 +92,7 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
             name: name.text.clone(),
             version: candidate.facts.version.clone(),
             context: name.context.clone(),
-            placement: Placement::Derivation,
+            placement: candidate.facts.placement,
             marks: candidate.facts.marks.clone(),
             file: candidate.facts.file.clone(),
             unit: unit_of.get(position).cloned().flatten(),

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use x2nix_protocol::{
-    Artifact, Criterion, InputKind, Mark, Origin, Provided, Purpose, Role, SystemNeed, Unit,
+    Artifact, Criterion, InputKind, Mark, Origin, Placement, Provided, Purpose, Role, SystemNeed,
+    Unit,
 };
 
 /// The format that this crate writes. Older ones stay readable.
@@ -204,17 +205,6 @@ pub struct LockedPackage {
     /// What it needs, and what satisfies that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub depends: Vec<LockedNeed>,
-}
-
-/// Where a package is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Placement {
-    /// In a derivation.
-    #[default]
-    Derivation,
-    /// In the project's workspace.
-    Workspace,
 }
 
 /// A formula and the chosen packages that satisfy it.

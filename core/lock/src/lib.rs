@@ -16,3 +16,4 @@ pub use assemble::{PlatformAnswer, assemble};
 pub use claims::check_claims;
 pub use document::*;
 pub use text::{LARGEST, read, write};
+pub use x2nix_protocol::Placement;

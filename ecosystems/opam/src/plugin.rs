@@ -52,6 +52,7 @@ impl Plugin for OpamPlugin {
                     value: OptionValue::Texts,
                 },
             ],
+            exports: vec![],
             policies: policies(),
         }
     }

@@ -8,9 +8,10 @@
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
 use x2nix_protocol::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened,
-    OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
+    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
+    FactsRequest, Host, ListAnswer, ListRequest, MembersAnswer, MembersRequest, NamesAnswer,
+    OpenRequest, OpenTreeRequest, Opened, OpenedTree, Plugin, PluginResult, ReadAnswer,
+    ReadRequest, Session,
 };
 
 /// The same plugin, talking through JSON text.
@@ -50,6 +51,10 @@ impl Session for ThroughJson<Box<dyn Session>> {
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
         copy(&passed(request, |request| self.0.build(request))?)
+    }
+
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        copy(&passed(request, |request| self.0.export(request))?)
     }
 }
 

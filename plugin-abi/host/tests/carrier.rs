@@ -23,6 +23,7 @@ impl Plugin for Echo {
             purl_type: None,
             platforms: PlatformMode::Each,
             options: vec![],
+            exports: vec![],
             policies: BTreeMap::from([("default".into(), vec![])]),
         }
     }

@@ -23,6 +23,9 @@ pub struct Describe {
     /// Command-line options of `resolve` that this plugin understands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<OptionSpec>,
+    /// Files that it can write for other tools: `export --NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exports: Vec<ExportSpec>,
     /// What a good answer is, by the name of a policy; `default` must be among them.
     pub policies: BTreeMap<String, Vec<Criterion>>,
 }
@@ -47,6 +50,15 @@ pub struct OptionSpec {
     /// What it takes.
     #[serde(default)]
     pub value: OptionValue,
+}
+
+/// A form in which an answer can be written for another tool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ExportSpec {
+    /// Its name: the flag of `export`, without dashes.
+    pub name: String,
+    /// What it writes, for `--help`.
+    pub help: String,
 }
 
 /// What an option takes.

@@ -250,6 +250,17 @@ pub enum Mark {
     Yanked,
 }
 
+/// Where a package is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Placement {
+    /// In a derivation.
+    #[default]
+    Derivation,
+    /// In the project's workspace: its source is compiled together with the project's own.
+    Workspace,
+}
+
 /// One version of a name.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Candidate {
@@ -258,6 +269,9 @@ pub struct Candidate {
     /// Where [`Granularity::Bucket`] holds: which bucket.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub bucket: String,
+    /// Where it is built, if it is chosen.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub placement: Placement,
     /// What to know before choosing it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,

@@ -12,6 +12,8 @@
 //! 4. [`Session::members`]: which of those versions lie in these version sets?
 //! 5. [`Session::build`]: these were chosen; how is each one built?
 //!
+//! Later, [`Session::export`] may ask for what was chosen in a form of the ecosystem's own.
+//!
 //! Every question and answer is a plain value that serialises to JSON (schemas in `schemas/`), so a
 //! plugin may be linked in, loaded from a library, or run as WebAssembly, with the same answer.
 //!
@@ -27,6 +29,7 @@
 mod build;
 mod describe;
 mod diagnostic;
+mod export;
 mod facts;
 mod host;
 mod open;
@@ -36,6 +39,7 @@ mod schema;
 pub use build::*;
 pub use describe::*;
 pub use diagnostic::*;
+pub use export::*;
 pub use facts::*;
 pub use host::*;
 pub use open::*;

@@ -1,8 +1,8 @@
 //! The plugin trait: what an ecosystem implements, whatever carries it.
 
 use crate::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, Host,
-    MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
+    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
+    FactsRequest, Host, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
 };
 use std::sync::Arc;
 
@@ -46,4 +46,9 @@ pub trait Session: Send {
 
     /// Says how the chosen candidates are built.
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer>;
+
+    /// Writes what was chosen for another tool; see [`Describe::exports`](crate::Describe::exports).
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        Err(Box::new(Diagnostic::not_supported(&format!("the export {:?}", request.format))))
+    }
 }

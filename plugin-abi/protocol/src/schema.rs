@@ -1,9 +1,9 @@
 //! The JSON Schemas of the protocol's documents.
 
 use crate::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, FactsAnswer, FactsRequest, ListAnswer,
-    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
-    OpenTreeRequest, OpenedTree, ReadAnswer, ReadRequest,
+    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
+    FactsRequest, ListAnswer, ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer,
+    OpenRequest, OpenTreeRequest, OpenedTree, ReadAnswer, ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -35,6 +35,8 @@ documents! {
     "names-answer" => NamesAnswer,
     "build-request" => BuildRequest,
     "build-answer" => BuildAnswer,
+    "export-request" => ExportRequest,
+    "export-answer" => ExportAnswer,
     "list-request" => ListRequest,
     "open-tree-request" => OpenTreeRequest,
     "opened-tree" => OpenedTree,

@@ -268,7 +268,7 @@ fn document(lock: &Lock, notes: &[Diagnostic]) -> Value {
         let package = lock.package(id, platforms[0])?;
         Some(json!({
             "name": package.name, "version": package.version, "ecosystem": lock.ecosystem,
-            "placement": package.placement, "roles": roles.get(id), "platforms": platforms,
+            "context": package.context, "placement": package.placement, "roles": roles.get(id), "platforms": platforms,
             "marks": package.marks, "file": package.file, "unit": package.unit,
         }))
     };

@@ -15,6 +15,9 @@ use x2nix_protocol::*;
 /// Says which of a scenario's two requests a session is about.
 pub(crate) const PREVIOUS: &str = "previous";
 
+/// The form in which it writes what was chosen.
+pub(crate) const EXPORT: &str = "list";
+
 /// The plugin.
 pub(crate) struct ScenarioPlugin;
 
@@ -38,6 +41,10 @@ impl Plugin for ScenarioPlugin {
             purl_type: None,
             platforms: PlatformMode::Each,
             options: vec![previous],
+            exports: vec![ExportSpec {
+                name: EXPORT.into(),
+                help: "what was chosen, one a line".into(),
+            }],
             policies: policies.map(|(name, policy)| (name.to_owned(), policy)).into(),
         }
     }
@@ -211,6 +218,7 @@ impl ScenarioSession {
         Candidate {
             version: version.into(),
             bucket: version.split('.').next().unwrap_or_default().into(),
+            placement: facts.placement,
             marks: facts.marks,
             excluded: None,
             file,
@@ -305,6 +313,21 @@ impl Session for ScenarioSession {
             Members::from_positions(inside.map(|(position, _)| position))
         };
         Ok(MembersAnswer { sets: request.sets.iter().map(members).collect() })
+    }
+
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        assert_eq!(request.format, EXPORT);
+        let mut lines: Vec<_> = request
+            .chosen
+            .iter()
+            .map(|one| {
+                let name = &self.names[one.name.index()];
+                format!("{name} {}\n", self.versions[name][one.candidate as usize])
+            })
+            .collect();
+        lines.sort();
+        let files = [("list.txt".to_owned(), Blob(lines.concat().into_bytes()))];
+        Ok(ExportAnswer { files: files.into(), notes: vec![] })
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {

@@ -69,6 +69,12 @@ impl Session for Recording<Box<dyn Session>> {
         let answer = self.inner.build(request);
         self.kept("build-answer", answer)
     }
+
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        self.keep("export-request", request);
+        let answer = self.inner.export(request);
+        self.kept("export-answer", answer)
+    }
 }
 
 impl Host for Recording<Arc<dyn Host>> {

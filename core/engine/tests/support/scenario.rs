@@ -74,6 +74,8 @@ pub(crate) struct PackageText {
     #[serde(default)]
     pub(crate) marks: Vec<x2nix_protocol::Mark>,
     #[serde(default)]
+    pub(crate) placement: x2nix_protocol::Placement,
+    #[serde(default)]
     pub(crate) excluded: Option<String>,
     /// It was not there yet when the previous lock was made.
     #[serde(default)]
@@ -138,6 +140,9 @@ pub(crate) struct ExpectedAnswer {
     /// The variables of formulas.
     #[serde(default)]
     pub(crate) variables: BTreeMap<String, String>,
+    /// The packages that are built in the workspace.
+    #[serde(default)]
+    pub(crate) workspace: Vec<String>,
     /// Edges `ID -> ID` that must be in the lock.
     #[serde(default)]
     pub(crate) edges: Vec<String>,
