@@ -7,6 +7,8 @@
   lib ? pkgs.lib,
   system ? pkgs.stdenv.hostPlatform.system,
   lockFile ? ./. + "/x2nix.lock.json",
+  # What it says; paths in it are as seen from its folder.
+  content ? lib.importJSON lockFile,
   # `final: prev: { NAME = prev.NAME.overrideAttrs …; }`
   overrides ? if builtins.pathExists ./overrides.nix then import ./overrides.nix else _: _: { },
 }:
@@ -20,9 +22,8 @@ let
 
   lockName = baseNameOf lockFile;
   lock =
-    let read = lib.importJSON lockFile; in
-    if read.version or null == 1 then read
-    else throw "x2nix: ${lockName} has format ${builtins.toJSON (read.version or null)}, this file reads format 1; run `x2nix emit` again";
+    if content.version or null == 1 then content
+    else throw "x2nix: ${lockName} has format ${builtins.toJSON (content.version or null)}, this file reads format 1; run `x2nix emit` again";
 
   answer = lock.platforms.${system} or (throw
     "x2nix: ${lockName} has no answer for ${system}, only for ${concatStringsSep ", " (attrNames lock.platforms)}; run `x2nix resolve --platform ${system}`");

@@ -66,6 +66,13 @@ fn resolve(ecosystems: &[Ecosystem]) -> Command {
         .arg(switch("locked").help("Fail if the lock file would change; write nothing"))
         .arg(output("lock", "The lock file to write; `-` for standard output [default: DIR/x2nix.lock.json]"))
         .arg(output("nix", "The Nix file to write; `-` for standard output [default: DIR/x2nix.nix]"))
+        .arg(
+            Arg::new("nixpkgs")
+                .long("nixpkgs")
+                .value_name("DIR|FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The package set of Nix to build with, where something has to be built to resolve at all [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]"),
+        )
         .arg(switch("dry-run").help("Print the answer, write nothing"))
         .arg(switch("verbose").short('v').help("Tell all reasons where there is no solution"))
         .arg(format())

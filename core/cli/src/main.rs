@@ -6,6 +6,7 @@ mod commands;
 mod ecosystems;
 mod interface;
 mod paths;
+mod preparer;
 mod progress;
 mod project;
 mod report;

@@ -28,6 +28,8 @@ pub(crate) fn unreadable(file: &Path, error: &std::io::Error) -> Stop {
 /// Inputs that are open, and what the request and the lock say of them.
 pub(crate) struct OpenInputs {
     pub(crate) host: Arc<dyn Host>,
+    /// The same, for those that add trees.
+    pub(crate) trees: Arc<Inputs>,
     pub(crate) inputs: Vec<RequestInput>,
     pub(crate) notes: Vec<Diagnostic>,
 }
@@ -51,6 +53,11 @@ impl Wanted {
 
     /// An input that a lock names; paths are as seen from the lock's folder.
     pub(crate) fn of_lock(input: &LockedInput, lock_folder: &Path) -> Result<Self, Stop> {
+        if input.kind == InputKind::Generated {
+            // Nothing that can be opened: it is made again.
+            let place = Place::Path(lock_folder.to_owned());
+            return Ok(Self { kind: input.kind, place, locked: None, only_locked: true });
+        }
         let (place, locked) = match Place::parse(&input.location)? {
             Place::Path(path) => (Place::Path(lock_folder.join(path)), None),
             elsewhere => (elsewhere, Some(locked(input))),
@@ -96,6 +103,8 @@ pub(crate) fn open_inputs(
     for Wanted { kind, place, locked, only_locked } in wanted {
         if *kind == InputKind::Pin {
             pins.extend(locked.clone());
+        }
+        if matches!(kind, InputKind::Pin | InputKind::Generated) {
             continue;
         }
         let label = place.text();
@@ -107,7 +116,7 @@ pub(crate) fn open_inputs(
         let tree = opener.open_place(place, &options)?;
         let hash = match kind {
             InputKind::Project => None,
-            InputKind::Repository | InputKind::Pin => Some(tree.hash()?.to_owned()),
+            _ => Some(tree.hash()?.to_owned()),
         };
         if hash_of_lock.is_some() && hash_of_lock != hash {
             return Err(moved(&label));
@@ -124,8 +133,8 @@ pub(crate) fn open_inputs(
         lock_folder: lock_folder.to_owned(),
         locked: pins,
     };
-    let trees = trees.with_further(Box::new(move |place| pins.open(place)));
-    Ok(OpenInputs { host: Arc::new(trees), inputs, notes })
+    let trees = Arc::new(trees.with_further(Box::new(move |place| pins.open(place))));
+    Ok(OpenInputs { host: Arc::clone(&trees) as Arc<dyn Host>, trees, inputs, notes })
 }
 
 /// Opens the sources that a project pins.

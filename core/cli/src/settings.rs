@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) system: BTreeMap<String, Vec<SystemNeed>>,
     /// Changes of how packages are built.
     pub(crate) overrides: Vec<RequestOverride>,
+    /// The package set of Nix to build with while locking: a path relative to the file.
+    pub(crate) nixpkgs: Option<String>,
 }
 
 /// The file as it is written.
@@ -43,6 +45,7 @@ struct Document {
     system: BTreeMap<String, Needs>,
     #[serde(default, rename = "override")]
     overrides: Vec<Spanned<OverrideSetting>>,
+    nixpkgs: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -136,7 +139,7 @@ impl Settings {
             let line = error.span().and_then(|span| line(span.start));
             Diagnostic::error("settings::syntax", error.message().to_owned())
                 .at(Origin::new(file.to_string_lossy(), line))
-                .help("known settings: repositories = [\"…\"], [provided.NAME] with version and attribute, [system], [[override]]")
+                .help("known settings: repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]]")
         })?;
         let provided = document.provided.into_iter().map(|(name, it)| {
             let origin = Some(Origin::new(SETTINGS, None));
@@ -152,6 +155,7 @@ impl Settings {
             provided: provided.collect(),
             system: system.collect(),
             overrides: overrides.collect::<Result<_, Stop>>()?,
+            nixpkgs: document.nixpkgs,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Checking: does a lock still hold?
 
-use crate::resolve::{Opened, Request, locked_inputs};
+use crate::resolve::{Opened, Request, generated_inputs, locked_inputs};
 use std::{collections::BTreeSet, sync::Arc};
 use x2nix_lock::Lock;
 use x2nix_model::{CandidateId, Universe};
@@ -30,13 +30,15 @@ pub fn check(
     let mut checked = Checked::default();
     let mut manifests = Vec::new();
     let mut further = Vec::new();
+    let mut generated = Vec::new();
     for platform in &request.platforms {
         let mut opened = Opened::new(plugin, host, request, platform, Some(lock))?;
         manifests = std::mem::take(&mut opened.manifests);
         further = std::mem::take(&mut opened.further);
+        generated = generated_inputs(&opened.prepared, generated)?;
         check_platform(&opened, lock, platform, &mut checked.violations);
     }
-    let inputs = locked_inputs(host.as_ref(), request, &manifests, &further)?;
+    let inputs = locked_inputs(host.as_ref(), request, &manifests, generated, &further)?;
     for (was, is) in lock.inputs.iter().zip(&inputs) {
         if was.hash != is.hash {
             let message = format!("{} has changed since the lock was written", was.location);

@@ -9,6 +9,7 @@
 mod check;
 mod export;
 mod overrides;
+mod prepare;
 mod resolve;
 mod suggest;
 mod why_not;
@@ -16,6 +17,7 @@ mod why_not;
 pub use check::{Checked, check};
 pub use export::export;
 pub use overrides::RequestOverride;
+pub use prepare::Preparer;
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};
 pub use suggest::suggest;
 pub use why_not::{Alternative, WhyNot, why_not};

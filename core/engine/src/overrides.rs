@@ -120,10 +120,15 @@ fn replace_source(
     }
 }
 
-/// Warnings about overrides that mean none of the packages on any platform.
-pub(crate) fn unused(request: &Request, applied: &[BTreeSet<String>]) -> Vec<Diagnostic> {
-    let overrides = request.overrides.iter().zip(applied);
-    let unused = overrides.filter(|(_, packages)| packages.is_empty()).map(|(it, _)| {
+/// Warnings about overrides that mean none of the packages on any platform, nor any `used` elsewhere.
+pub(crate) fn unused(
+    request: &Request,
+    applied: &[BTreeSet<String>],
+    used: &[bool],
+) -> Vec<Diagnostic> {
+    let overrides = request.overrides.iter().zip(applied).zip(used);
+    let unused = overrides.filter(|((_, packages), used)| packages.is_empty() && !**used);
+    let unused = unused.map(|((it, _), _)| {
         let message = format!(
             "the override of {} means none of the packages: {}",
             it.change.package, it.change.reason

@@ -1,6 +1,9 @@
 //! Resolving: ask, solve, verify, lock.
 
-use crate::overrides::{self, RequestOverride};
+use crate::{
+    overrides::{self, RequestOverride},
+    prepare::{self, Prepared, Preparer},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
@@ -45,6 +48,8 @@ pub struct Request {
     pub previous: Option<Lock>,
     /// Whether to ask how the answer is built.
     pub build: bool,
+    /// What builds what has to be made before the request can be read.
+    pub preparer: Option<Arc<dyn Preparer>>,
 }
 
 /// One input: what the plugin is told of it, and what the lock says.
@@ -91,6 +96,23 @@ impl From<Box<Diagnostic>> for Failure {
     }
 }
 
+impl From<Failure> for Box<Diagnostic> {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(diagnostic) => diagnostic,
+            Failure::Unsolvable { platform, .. } => Diagnostic::error(
+                "preparation::unsolvable",
+                format!("there is no answer on {platform} for what has to be built first"),
+            )
+            .help("`x2nix resolve` explains why")
+            .into(),
+            Failure::Bug(error) => {
+                Diagnostic::error("solve::bug", error.to_string()).help("please report this").into()
+            }
+        }
+    }
+}
+
 /// Resolves a request.
 ///
 /// # Errors
@@ -109,34 +131,45 @@ pub fn resolve(
     let mut manifests = Vec::new();
     let mut further = Vec::new();
     let mut solved = Vec::new();
+    let mut preparations = BTreeMap::new();
+    let mut generated: Vec<LockedInput> = Vec::new();
     // What each override was applied to.
     let mut applied = vec![BTreeSet::new(); request.overrides.len()];
+    // Whether it was applied to something of a preparation.
+    let mut used = vec![false; request.overrides.len()];
     // What earlier platforms have: the same versions are preferred on all.
     let mut elsewhere: FxHashSet<String> = FxHashSet::default();
     for platform in &request.platforms {
         let previous = request.previous.as_ref();
         let mut opened = Opened::new(plugin, host, request, platform, previous)?;
         notes.append(&mut opened.notes);
+        let prepared = std::mem::take(&mut opened.prepared);
+        generated = generated_inputs(&prepared, generated)?;
         let answer = match opened.answer(criteria, previous, platform, &elsewhere)? {
             Outcome::Solved(answer) => answer,
             Outcome::Unsolvable(explanation) => {
                 return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
             }
         };
-        let build = if request.build {
+        let mut build = if request.build {
             let mut build = opened.build(&answer.chosen, request, &mut applied)?;
             notes.append(&mut build.notes);
             Some(build)
         } else {
             None
         };
+        for prepared in prepared {
+            (0..).zip(&mut used).for_each(|(position, used)| *used |= prepared.has_used(position));
+            let name = prepared.name.clone();
+            prepare::join(&mut preparations, name, prepared.graft(build.as_mut(), platform)?);
+        }
         manifests = std::mem::take(&mut opened.manifests);
         further = std::mem::take(&mut opened.further);
         elsewhere.extend(answer.chosen.iter().map(|&id| opened.universe.candidate_key(id)));
         solved.push((opened, answer, build));
     }
     if request.build {
-        notes.extend(overrides::unused(request, &applied));
+        notes.extend(overrides::unused(request, &applied, &used));
     }
     // Platforms mostly say the same.
     let mut seen = FxHashSet::default();
@@ -151,7 +184,7 @@ pub fn resolve(
         system: request.system.clone(),
         policy: policy.to_owned(),
     };
-    let inputs = locked_inputs(host.as_ref(), request, &manifests, &further)?;
+    let inputs = locked_inputs(host.as_ref(), request, &manifests, generated, &further)?;
     let answers = solved
         .iter_mut()
         .zip(&request.platforms)
@@ -176,6 +209,7 @@ pub fn resolve(
         packages: packages.into_iter().collect(),
     });
     lock.overrides = overrides.collect();
+    lock.preparations = preparations;
     Ok(Resolution { lock, notes })
 }
 
@@ -190,11 +224,12 @@ pub fn names(
     request: &Request,
 ) -> Result<Vec<String>, Box<Diagnostic>> {
     let platform = request.platforms.first().cloned().unwrap_or_default();
-    Ok(plugin.open(Arc::clone(host), &question(request, &platform))?.session.names()?.names)
+    let (mut opened, _) = prepare::open(plugin, host, request, &platform, None)?;
+    Ok(opened.session.names()?.names)
 }
 
 /// What a plugin is asked to open.
-fn question(request: &Request, platform: &str) -> OpenRequest {
+pub(crate) fn question(request: &Request, platform: &str) -> OpenRequest {
     OpenRequest {
         inputs: request.inputs.iter().map(|input| input.input.clone()).collect(),
         roots: request.roots.clone(),
@@ -250,6 +285,8 @@ pub(crate) struct Opened {
     /// What the plugin opened beside the inputs of the request.
     pub(crate) further: Vec<OpenedTree>,
     pub(crate) notes: Vec<Diagnostic>,
+    /// What was made first.
+    pub(crate) prepared: Vec<Prepared>,
 }
 
 impl Opened {
@@ -259,15 +296,16 @@ impl Opened {
         request: &Request,
         platform: &str,
         lock: Option<&Lock>,
-    ) -> Result<Self, Box<Diagnostic>> {
-        let mut opened = plugin.open(Arc::clone(host), &question(request, platform))?;
+    ) -> Result<Self, Failure> {
+        let (mut opened, prepared) = prepare::open(plugin, host, request, platform, lock)?;
         let environment = std::mem::take(&mut opened.answer.environment);
         let manifests = std::mem::take(&mut opened.answer.manifests);
         let further = std::mem::take(&mut opened.answer.opened);
         let (universe, notes) = load(opened.session.as_mut(), opened.answer)
             .map_err(|error| Box::new(error.into_diagnostic()))?;
+        let session = opened.session;
         let mut opened =
-            Self { session: opened.session, universe, environment, manifests, further, notes };
+            Self { session, universe, environment, manifests, further, notes, prepared };
         let kept = lock.map(|lock| opened.locked(lock, platform)).unwrap_or_default();
         opened.universe.withdraw(|id| kept.contains(&id));
         Ok(opened)
@@ -379,6 +417,7 @@ pub(crate) fn locked_inputs(
     host: &dyn Host,
     request: &Request,
     manifests: &[Manifest],
+    generated: Vec<LockedInput>,
     opened: &[OpenedTree],
 ) -> Result<Vec<LockedInput>, Box<Diagnostic>> {
     let mut inputs = Vec::new();
@@ -389,12 +428,37 @@ pub(crate) fn locked_inputs(
         };
         inputs.push(LockedInput { kind: input.input.kind, location: input.location.clone(), hash });
     }
+    inputs.extend(generated);
     inputs.extend(opened.iter().map(|opened| LockedInput {
         kind: InputKind::Pin,
         location: opened.location.clone(),
         hash: opened.hash.clone(),
     }));
     Ok(inputs)
+}
+
+/// The inputs that were made, as the lock names them. They are numbered, so all platforms have the same.
+pub(crate) fn generated_inputs(
+    prepared: &[Prepared],
+    known: Vec<LockedInput>,
+) -> Result<Vec<LockedInput>, Box<Diagnostic>> {
+    let input = |it: &Prepared| LockedInput {
+        kind: InputKind::Generated,
+        location: it.name.clone(),
+        hash: it.tree.hash.clone(),
+    };
+    let same = || known.iter().map(|it| &it.location).eq(prepared.iter().map(|it| &it.name));
+    if known.is_empty() {
+        return Ok(prepared.iter().map(input).collect());
+    }
+    if same() {
+        Ok(known)
+    } else {
+        Err(Box::new(Diagnostic::error(
+            "plugin::protocol",
+            "prepares something else on another platform",
+        )))
+    }
 }
 
 /// A hash over the manifests of one tree: lengths and bytes of path and content, in order of path.

@@ -9,6 +9,8 @@
 //! It runs few processes, however many sources there are: files go to Nix in batches, which also bound
 //! what lies in the temporary folder.
 //!
+//! It also [`build`]s what has to be made before a lock can be written.
+//!
 //! This is the one crate that runs the programs of Nix.
 
 #![deny(missing_docs)]
@@ -20,7 +22,7 @@ mod store;
 
 pub use hash::{Algorithm, Hash};
 pub use search::{Attempt, Failure};
-pub use store::Store;
+pub use store::{Store, build};
 
 use search::{Found, Search};
 use std::{

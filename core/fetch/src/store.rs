@@ -73,6 +73,17 @@ impl Store {
     }
 }
 
+/// Builds what the expression in a file is, and gives where it is in the store.
+///
+/// Nothing keeps it there: it is to be read now.
+pub fn build(expression: &Path) -> Result<PathBuf, Error> {
+    let words = ["--no-out-link", "--option", "allow-import-from-derivation", "false"];
+    let words = words.map(OsStr::new).into_iter().chain([expression.as_os_str()]);
+    let answer = run("nix-build", words)?;
+    let path = PathBuf::from(answer.lines().last().unwrap_or_default());
+    if path.is_absolute() { Ok(path) } else { Err(Error::Strange { program: "nix-build", answer }) }
+}
+
 /// The name that a file gets in the store: what `lib.strings.sanitizeDerivationName` of nixpkgs makes
 /// of it, since the emitted Nix asks for that.
 pub(crate) fn safe_name(name: &str) -> String {

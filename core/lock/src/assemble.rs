@@ -49,6 +49,7 @@ pub fn assemble(
         overrides: Vec::new(),
         artifacts: BTreeMap::new(),
         units: BTreeMap::new(),
+        preparations: BTreeMap::new(),
     };
     for answer in answers {
         add(&mut lock, answer);

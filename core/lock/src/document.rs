@@ -40,6 +40,23 @@ pub struct Lock {
     /// The build graph.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub units: BTreeMap<String, Unit>,
+    /// What was made of the project before it could be read, by name. An input of the kind
+    /// `generated` has that name as its location.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub preparations: BTreeMap<String, LockedPreparation>,
+}
+
+/// Something that was made before the request could be read, and the packages that it took.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LockedPreparation {
+    /// Its packages as they were asked for.
+    pub roots: Vec<String>,
+    /// The hash of what was made, by platform.
+    pub generated: BTreeMap<String, String>,
+    /// The answers, by platform.
+    pub platforms: BTreeMap<String, LockedPlatform>,
+    /// What the solver chose, as [`Lock::packages`].
+    pub packages: BTreeMap<String, LockedPackage>,
 }
 
 /// Which plugin stated the facts.
@@ -231,6 +248,13 @@ pub struct LockedNeed {
     /// Where it is written, where that is not the owner's file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+}
+
+impl LockedPreparation {
+    /// A package's entry on a platform.
+    pub fn package(&self, id: &str, platform: &str) -> Option<&LockedPackage> {
+        self.packages.get(&format!("{id}/{platform}")).or_else(|| self.packages.get(id))
+    }
 }
 
 impl Lock {

@@ -8,6 +8,10 @@
 
 pub mod escape;
 
+mod expression;
+
+pub use expression::{Packages, UnitExpression};
+
 /// The fixed program, for a lock that lies beside it as `x2nix.lock.json`.
 pub const READER: &str = include_str!("x2nix.nix");
 

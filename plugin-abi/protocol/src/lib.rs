@@ -6,7 +6,8 @@
 //!
 //! 1. [`Plugin::describe`]: who are you, which options do you take, what do you call best?
 //! 2. [`Plugin::open`]: here are the inputs (read-only trees), the user's words and the platform;
-//!    what do they require, and under which environment did you read that?
+//!    what do they require, and under which environment did you read that? A plugin whose project
+//!    has to be run through a tool first answers with a [`Preparation`], and is opened again.
 //! 3. [`Session::facts`]: which versions do these names have, and what does each need? Asked in
 //!    waves, hundreds of names a call, until no new name turns up.
 //! 4. [`Session::members`]: which of those versions lie in these version sets?

@@ -1,6 +1,6 @@
 //! What a session is opened with, and what the user's own words require.
 
-use crate::{Diagnostic, Dictionary, OpenedTree, Origin, Requirement, TreeId};
+use crate::{Artifact, Diagnostic, Dictionary, OpenedTree, Origin, Requirement, TreeId, Unit};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -62,6 +62,8 @@ pub enum InputKind {
     Repository,
     /// The source of a package that the project takes from elsewhere.
     Pin,
+    /// What a [`Preparation`] made; its label is the preparation's name.
+    Generated,
 }
 
 /// The answer to [`OpenRequest`].
@@ -84,6 +86,36 @@ pub struct OpenAnswer {
     /// What the user should know, such as a broken file that was left out.
     #[serde(default)]
     pub notes: Vec<Diagnostic>,
+    /// What has to be made before the request can be read. While there is any, the rest of the
+    /// answer means nothing: the host makes them all and opens again, with one input of kind
+    /// [`InputKind::Generated`] for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preparations: Vec<Preparation>,
+}
+
+/// Something that a tool of the ecosystem has to make out of the project before anything can be said
+/// of what the project needs: a manifest that a program writes.
+///
+/// The host resolves the tool's packages by themselves, builds them and then the unit with Nix, and
+/// offers what the unit has put out as a further input. The lock keeps how that was made, and its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Preparation {
+    /// What it is called, in the lock as the key of its unit: letters, digits and `-._+`.
+    pub name: String,
+    /// The packages that it needs, in the words of [`OpenRequest::roots`]. They are resolved in a
+    /// session of their own, which sees the repositories and not the project.
+    pub roots: Vec<String>,
+    /// The plugin's options of that session.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub options: BTreeMap<String, Vec<String>>,
+    /// How it is made. The host adds edges to the units of the roots.
+    pub unit: Unit,
+    /// What the unit starts from.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Artifact>,
+    /// Where the project says that it is needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// A file that states the request.

@@ -4,6 +4,7 @@ use super::{lock_bytes, lock_path, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::folder_of,
+    preparer::{Builder, NO_NIX},
     project::{Wanted, open_inputs, unreadable},
     report::{Format, Stop, answer_json, done},
     settings::{SETTINGS, Settings},
@@ -41,7 +42,9 @@ pub(crate) fn run(
                 None
             }
             // What is elsewhere may be out of reach, or something else now; the lock is no worse for it.
-            Err(Stop::Refused(error)) if is_elsewhere(&error) => Some(error.message),
+            Err(Stop::Refused(error)) if is_elsewhere(&error) || error.code == NO_NIX => {
+                Some(error.message)
+            }
             Err(stop) => return Err(stop),
         },
     };
@@ -102,7 +105,10 @@ fn open(
     offline: bool,
 ) -> Result<(Arc<dyn Host>, Request), Stop> {
     let opened = open_inputs(wanted, folder_of(path), offline)?;
+    let folder = folder_of(path);
+    let settings = Settings::read(folder)?;
     let request = Request {
+        preparer: Some(Arc::new(Builder::new(&opened, path, folder, None, &settings))),
         inputs: opened.inputs,
         roots: lock.request.roots.clone(),
         platforms: lock.platforms.keys().cloned().collect(),

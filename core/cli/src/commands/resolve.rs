@@ -4,6 +4,7 @@ use super::{lock_bytes, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::{folder_of, from_folder},
+    preparer::Builder,
     project::{LOCK, NIX, Wanted, open_inputs, place_in_settings, unreadable},
     report::{Format, Stop, answer, answer_json, done, note_all},
     settings::Settings,
@@ -14,6 +15,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::Metadata,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use x2nix_core::{
     Failure, Request, RequestInput, Resolution,
@@ -47,9 +49,12 @@ pub(crate) fn run(
         wanted.push(Wanted::of_lock(pin, folder_of(&places.lock))?);
     }
     let opened = open_inputs(&wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
-    let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
+    let mut request = request(ecosystem, matches, opened.inputs.clone(), &settings)?;
     request.previous = previous;
     request.build = !dry_run;
+    let nixpkgs = matches.get_one::<PathBuf>("nixpkgs").map(PathBuf::as_path);
+    request.preparer =
+        Some(Arc::new(Builder::new(&opened, &places.lock, &places.folder, nixpkgs, &settings)));
     let resolved = x2nix_core::resolve(ecosystem.plugin.as_ref(), &opened.host, &request);
     let Resolution { lock, notes } =
         resolved.map_err(|failure| match (failure, matches.get_flag("verbose")) {
@@ -96,6 +101,7 @@ pub(super) fn request(
         policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
         previous: None,
         build: false,
+        preparer: None,
     })
 }
 
@@ -199,6 +205,9 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
     };
     let mut lock = lock::read(&bytes, &path.to_string_lossy())?;
     lock.packages.retain(|_, package| !update.contains(&package.name));
+    for prepared in lock.preparations.values_mut() {
+        prepared.packages.retain(|_, package| !update.contains(&package.name));
+    }
     Ok(Some(lock).filter(|lock| lock.ecosystem == ecosystem))
 }
 

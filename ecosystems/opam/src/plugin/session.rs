@@ -110,7 +110,7 @@ impl OpamSession {
             environment: self.environment.globals.clone(),
             manifests,
             opened: self.pinned.opened.clone(),
-            notes: Vec::new(),
+            ..OpenAnswer::default()
         }
     }
 
