@@ -338,7 +338,7 @@ let
       version = value.version or "";
     in
     if elem version [ "" unit.version ] then value
-    else throw "x2nix: pkgs.${unit.recipe.attribute} is version ${version}, but ${lockName} was resolved for ${unit.version}; say provided.${unit.name}.version = \"${version}\" in x2nix.toml and resolve again, or choose in overrides.nix";
+    else throw "x2nix: pkgs.${unit.recipe.attribute} is version ${version}, but ${lockName} was resolved for ${unit.version}; say provided.${unit.name}.version = \"${version}\" in x2nix.toml where it says another, run `x2nix resolve --update=${unit.name}`, or choose in overrides.nix";
 
   make = self: wires: id: unit: {
     name = attribute.${id};

@@ -1,6 +1,7 @@
 //! `x2nix fetch`: sources reach the real Nix store, every checksum verified, from folders alone.
 #![allow(clippy::unwrap_used)]
 
+mod package_set;
 #[allow(dead_code)] // the other test programs use all of it
 mod support;
 

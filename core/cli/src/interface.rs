@@ -66,13 +66,6 @@ fn resolve(ecosystems: &[Ecosystem]) -> Command {
         .arg(switch("locked").help("Fail if the lock file would change; write nothing"))
         .arg(output("lock", "The lock file to write; `-` for standard output [default: DIR/x2nix.lock.json]"))
         .arg(output("nix", "The Nix file to write; `-` for standard output [default: DIR/x2nix.nix]"))
-        .arg(
-            Arg::new("nixpkgs")
-                .long("nixpkgs")
-                .value_name("DIR|FILE")
-                .value_parser(value_parser!(PathBuf))
-                .help("The package set of Nix to build with, where something has to be built to resolve at all [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]"),
-        )
         .arg(switch("dry-run").help("Print the answer, write nothing"))
         .arg(switch("verbose").short('v').help("Tell all reasons where there is no solution"))
         .arg(format())
@@ -122,7 +115,7 @@ fn ecosystem(ecosystems: &[Ecosystem]) -> Arg {
 }
 
 /// What `resolve` and `sweep` have in common.
-fn request_flags() -> [Arg; 5] {
+fn request_flags() -> [Arg; 6] {
     [
         Arg::new("repo")
             .long("repo")
@@ -138,6 +131,14 @@ fn request_flags() -> [Arg; 5] {
             .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
         texts("platform", "SYSTEM")
             .help("Resolve for this platform [default: this machine's] (repeatable)"),
+        Arg::new("nixpkgs")
+            .long("nixpkgs")
+            .value_name("DIR|FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help(
+                "The package set of Nix: versions that nobody states are read from it, and it builds what has to be \
+                 built to resolve at all [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]",
+            ),
         Arg::new("prefer")
             .long("prefer")
             .value_name("POLICY")

@@ -5,6 +5,7 @@
 mod commands;
 mod ecosystems;
 mod interface;
+mod package_set;
 mod paths;
 mod preparer;
 mod progress;
@@ -37,7 +38,7 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "tree" => commands::tree::run(matches, format),
         "why" => commands::why::run(matches, format),
         "why-not" => commands::why_not::run(&ecosystems, matches, format),
-        "doctor" => commands::doctor::run(matches, format),
+        "doctor" => commands::doctor::run(&ecosystems, matches, format),
         "diff" => commands::diff::run(matches, format),
         "graph" => commands::graph::run(matches),
         "sweep" => commands::sweep::run(&ecosystems, matches, format),

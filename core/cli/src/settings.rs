@@ -12,7 +12,7 @@ use toml::Spanned;
 use x2nix_core::{
     RequestOverride,
     lock::{Override, OverridePatch},
-    protocol::{Artifact, Blob, Diagnostic, Origin, Provided, Role, SystemNeed},
+    protocol::{Artifact, Blob, Diagnostic, Origin, Role, SystemNeed},
 };
 
 /// The name of the settings file.
@@ -24,7 +24,7 @@ pub(crate) struct Settings {
     /// Repositories, the first wins: addresses, or paths relative to the file.
     pub(crate) repositories: Vec<String>,
     /// Packages that the package set of Nix provides.
-    pub(crate) provided: BTreeMap<String, Provided>,
+    pub(crate) provided: BTreeMap<String, ProvidedSetting>,
     /// What system packages are, by the ecosystem's names for them.
     pub(crate) system: BTreeMap<String, Vec<SystemNeed>>,
     /// Changes of how packages are built.
@@ -35,7 +35,7 @@ pub(crate) struct Settings {
 
 /// The file as it is written.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Document {
     #[serde(default)]
     repositories: Vec<String>,
@@ -48,11 +48,14 @@ struct Document {
     nixpkgs: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
+/// A package that the package set of Nix provides, as the user says it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProvidedSetting {
-    version: String,
-    attribute: Option<String>,
+pub(crate) struct ProvidedSetting {
+    /// Its version; without one, that which the attribute has.
+    pub(crate) version: Option<String>,
+    /// The attribute; without one, it adds nothing to a build.
+    pub(crate) attribute: Option<String>,
 }
 
 /// Attributes of the package set of Nix; a plain list are libraries.
@@ -141,10 +144,14 @@ impl Settings {
                 .at(Origin::new(file.to_string_lossy(), line))
                 .help("known settings: repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]]")
         })?;
-        let provided = document.provided.into_iter().map(|(name, it)| {
-            let origin = Some(Origin::new(SETTINGS, None));
-            (name, Provided { version: it.version, attribute: it.attribute, origin })
-        });
+        let nothing = |it: &ProvidedSetting| it.version.is_none() && it.attribute.is_none();
+        if let Some((name, _)) = document.provided.iter().find(|(_, it)| nothing(it)) {
+            let message = format!("[provided.{name}] says neither a version nor an attribute");
+            return Err(Diagnostic::error("settings::provided", message)
+                .at(Origin::new(file.to_string_lossy(), None))
+                .help("give the attribute of the package set that has it, and its version is read from there")
+                .into());
+        }
         let system = document.system.into_iter().map(|(name, needs)| (name, needs.into_needs()));
         let overrides = document.overrides.into_iter().map(|it| {
             let origin = Origin::new(file.to_string_lossy(), line(it.span().start));
@@ -152,7 +159,7 @@ impl Settings {
         });
         Ok(Self {
             repositories: document.repositories,
-            provided: provided.collect(),
+            provided: document.provided,
             system: system.collect(),
             overrides: overrides.collect::<Result<_, Stop>>()?,
             nixpkgs: document.nixpkgs,

@@ -38,6 +38,8 @@ pub struct Request {
     pub options: BTreeMap<String, Vec<String>>,
     /// Packages taken from the package set of Nix.
     pub provided: BTreeMap<String, Provided>,
+    /// Where the package set is that versions of such packages were read from, if any were.
+    pub package_set: Option<String>,
     /// What the user says system packages are, by the ecosystem's names for them.
     pub system: BTreeMap<String, Vec<SystemNeed>>,
     /// What the user changes of how packages are built.
@@ -181,6 +183,7 @@ pub fn resolve(
         environment: request.environment.clone(),
         options: request.options.clone(),
         provided: request.provided.clone(),
+        package_set: request.package_set.clone(),
         system: request.system.clone(),
         policy: policy.to_owned(),
     };

@@ -9,7 +9,8 @@
 //! It runs few processes, however many sources there are: files go to Nix in batches, which also bound
 //! what lies in the temporary folder.
 //!
-//! It also [`build`]s what has to be made before a lock can be written.
+//! It also [`build`]s what has to be made before a lock can be written, and asks a package set for its
+//! [`versions`].
 //!
 //! This is the one crate that runs the programs of Nix.
 
@@ -17,10 +18,12 @@
 
 mod folder;
 mod hash;
+mod package_set;
 mod search;
 mod store;
 
 pub use hash::{Algorithm, Hash};
+pub use package_set::{Found as FoundVersion, versions};
 pub use search::{Attempt, Failure};
 pub use store::{Store, build};
 
@@ -49,7 +52,7 @@ const BATCH_BYTES: u64 = 256 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A program of Nix is not there.
-    #[error("there is no `{0}` on the PATH, and the Nix store is reached by it")]
+    #[error("there is no `{0}` on the PATH, and x2nix needs it for this")]
     NoNix(&'static str),
     /// A program of Nix failed.
     #[error("{program} failed: {said}")]

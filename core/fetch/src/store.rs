@@ -105,7 +105,7 @@ pub(crate) fn safe_name(name: &str) -> String {
 }
 
 /// Runs a program of Nix and gives what it prints.
-fn run<W: AsRef<OsStr>>(
+pub(crate) fn run<W: AsRef<OsStr>>(
     program: &'static str,
     words: impl IntoIterator<Item = W>,
 ) -> Result<String, Error> {

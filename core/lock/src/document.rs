@@ -86,6 +86,9 @@ pub struct LockedRequest {
     /// Packages taken from the package set of Nix.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub provided: BTreeMap<String, Provided>,
+    /// Where the package set is that versions of such packages were read from, if any were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_set: Option<String>,
     /// What the user says system packages are, by the ecosystem's names for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub system: BTreeMap<String, Vec<SystemNeed>>,

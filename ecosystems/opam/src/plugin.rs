@@ -20,7 +20,7 @@ use session::OpamSession;
 use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
     Criterion, Describe, Host, Measure, OpenRequest, Opened, OptionSpec, OptionValue,
-    PROTOCOL_VERSION, PlatformMode, Plugin, PluginResult, Scope,
+    PROTOCOL_VERSION, PlatformMode, Plugin, PluginResult, ProvidedByOption, Scope,
 };
 
 /// The opam ecosystem.
@@ -32,7 +32,7 @@ impl Plugin for OpamPlugin {
         let flag = |name: &str, help: &str| OptionSpec {
             name: name.into(),
             help: help.into(),
-            value: OptionValue::Flag,
+            ..OptionSpec::default()
         };
         Describe {
             ecosystem: "opam".into(),
@@ -50,6 +50,13 @@ impl Plugin for OpamPlugin {
                     name: "switch-export".into(),
                     help: "Ask for the packages in this file of the project, made by `opam switch export`".into(),
                     value: OptionValue::Texts,
+                    ..OptionSpec::default()
+                },
+                OptionSpec {
+                    name: COMPILER.into(),
+                    help: "Where OCaml comes from: built from source, or nixpkgs' own, as `ocaml-system` [default: whatever fits; `ocaml-system` where it is provided]".into(),
+                    value: OptionValue::OneOf(vec!["source".into(), "nixpkgs".into()]),
+                    provides: BTreeMap::from([("nixpkgs".into(), vec![system_compiler()])]),
                 },
             ],
             exports: vec![],
@@ -61,6 +68,16 @@ impl Plugin for OpamPlugin {
         let (session, answer) = OpamSession::open(host, request)?;
         Ok(Opened { session: Box::new(session), answer })
     }
+}
+
+/// The option that says where the compiler comes from.
+const COMPILER: &str = "compiler";
+
+/// The package that stands for a compiler from outside of opam.
+const SYSTEM_COMPILER: &str = "ocaml-system";
+
+fn system_compiler() -> ProvidedByOption {
+    ProvidedByOption { name: SYSTEM_COMPILER.into(), attribute: "ocaml".into() }
 }
 
 /// What a good answer is.

@@ -41,7 +41,7 @@ pub enum PlatformMode {
 }
 
 /// One option of the command line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct OptionSpec {
     /// Its long name, without dashes.
     pub name: String,
@@ -50,6 +50,19 @@ pub struct OptionSpec {
     /// What it takes.
     #[serde(default)]
     pub value: OptionValue,
+    /// What the package set of Nix provides where the option has one of these values (the empty text
+    /// for a flag), unless the user says otherwise of the package. Versions are read from there.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub provides: BTreeMap<String, Vec<ProvidedByOption>>,
+}
+
+/// A package that comes from the package set of Nix where an option says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ProvidedByOption {
+    /// The package.
+    pub name: String,
+    /// Its attribute in the package set, dots between levels.
+    pub attribute: String,
 }
 
 /// A form in which an answer can be written for another tool.

@@ -34,6 +34,9 @@ pub struct Provided {
     /// Its attribute in the package set, dots between levels; `None`: it adds nothing to a build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attribute: Option<String>,
+    /// Whether nobody stated the version: it was read from the package set when the lock was made.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub read: bool,
     /// Where the user said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,

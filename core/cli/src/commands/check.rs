@@ -3,6 +3,7 @@
 use super::{lock_bytes, lock_path, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
+    package_set::{agree, wishes},
     paths::folder_of,
     preparer::{Builder, NO_NIX},
     project::{Wanted, open_inputs, unreadable},
@@ -29,13 +30,13 @@ pub(crate) fn run(
     let lock = read_lock(&path)?;
     let mut found = check_schema(&path)?;
     found.extend(check_claims(&lock));
-    found.extend(check_settings(&lock, folder_of(&path))?);
+    let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+    found.extend(check_settings(&lock, ecosystem, folder_of(&path))?);
     let wanted = wanted(&lock, &path)?;
     let missing = match first_missing(&wanted) {
         Some(path) => Some(format!("{} is not here", path.display())),
         None => match open(&lock, &path, &wanted, matches.get_flag("offline")) {
             Ok((host, request)) => {
-                let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
                 let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
                 found.extend(checked.stale);
                 found.extend(checked.violations);
@@ -55,7 +56,11 @@ pub(crate) fn run(
 }
 
 /// Whether the settings beside the lock are still those that it was resolved with.
-fn check_settings(lock: &Lock, folder: &Path) -> Result<Option<Diagnostic>, Stop> {
+fn check_settings(
+    lock: &Lock,
+    ecosystem: &Ecosystem,
+    folder: &Path,
+) -> Result<Option<Diagnostic>, Stop> {
     let project = lock.inputs.iter().find(|input| input.kind == InputKind::Project);
     let Some(folder) = project.map(|project| folder.join(&project.location)) else {
         return Ok(None);
@@ -64,7 +69,8 @@ fn check_settings(lock: &Lock, folder: &Path) -> Result<Option<Diagnostic>, Stop
         return Ok(None);
     }
     let settings = Settings::read(&folder)?;
-    let what = if settings.provided != lock.request.provided {
+    let wishes = wishes(&settings, ecosystem, &lock.request.options);
+    let what = if !agree(&wishes, &lock.request.provided) {
         "what it provides"
     } else if settings.system != lock.request.system {
         "its [system]"

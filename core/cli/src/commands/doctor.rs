@@ -5,6 +5,8 @@
 
 use super::{lock_path, read_lock};
 use crate::{
+    ecosystems::{self, Ecosystem},
+    package_set::{agree, wishes},
     paths::{folder_of, from_folder},
     project::NIX,
     report::{Format, Stop, answer, answer_json},
@@ -27,7 +29,11 @@ fn bad(code: &str, message: impl Into<String>, help: impl Into<String>) -> Findi
 }
 
 /// Runs the command.
-pub(crate) fn run(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
+pub(crate) fn run(
+    ecosystems: &[Ecosystem],
+    matches: &ArgMatches,
+    format: Format,
+) -> Result<(), Stop> {
     let path = lock_path(matches);
     let settings = Settings::read(folder_of(&path))?;
     let mut findings = Vec::new();
@@ -35,7 +41,8 @@ pub(crate) fn run(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
         let lock = read_lock(&path)?;
         findings.extend(of_lock(&lock, &path));
         findings.extend(of_overrides(&lock, &settings));
-        findings.extend(of_provided(&lock, &settings));
+        let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+        findings.extend(of_provided(&lock, &settings, ecosystem));
     } else {
         let message = format!("there is no lock file {}", path.display());
         findings.push(bad("lock", message, "make one with `x2nix resolve`"));
@@ -111,8 +118,8 @@ fn of_overrides(lock: &Lock, settings: &Settings) -> Vec<Finding> {
 }
 
 /// Whether what the package set of Nix is to provide is needed.
-fn of_provided(lock: &Lock, settings: &Settings) -> Vec<Finding> {
-    if settings.provided != lock.request.provided {
+fn of_provided(lock: &Lock, settings: &Settings, ecosystem: &Ecosystem) -> Vec<Finding> {
+    if !agree(&wishes(settings, ecosystem, &lock.request.options), &lock.request.provided) {
         let message = format!("what {SETTINGS} provides is not what the lock was resolved with");
         return vec![bad("stale", message, "run `x2nix resolve`")];
     }

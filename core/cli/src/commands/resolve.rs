@@ -3,6 +3,7 @@
 use super::{lock_bytes, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
+    package_set::{PackageSetPlace, wishes},
     paths::{folder_of, from_folder},
     preparer::Builder,
     project::{LOCK, NIX, Wanted, open_inputs, place_in_settings, unreadable},
@@ -50,6 +51,12 @@ pub(crate) fn run(
     }
     let opened = open_inputs(&wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
     let mut request = request(ecosystem, matches, opened.inputs.clone(), &settings)?;
+    let package_set =
+        PackageSetPlace::new(matches, &settings, &places.folder, folder_of(&places.lock));
+    let anew = texts(matches, "update");
+    let kept = previous.as_ref().map(|lock| (&lock.request, anew.as_slice()));
+    let wishes = wishes(&settings, ecosystem, &request.options);
+    package_set.provide(&mut request, &wishes, kept)?;
     request.previous = previous;
     request.build = !dry_run;
     let nixpkgs = matches.get_one::<PathBuf>("nixpkgs").map(PathBuf::as_path);
@@ -95,13 +102,10 @@ pub(super) fn request(
         },
         environment: environment(matches)?,
         options: options(ecosystem, matches),
-        provided: settings.provided.clone(),
         system: settings.system.clone(),
         overrides: settings.overrides.clone(),
         policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
-        previous: None,
-        build: false,
-        preparer: None,
+        ..Request::default()
     })
 }
 

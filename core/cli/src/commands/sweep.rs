@@ -3,6 +3,7 @@
 use super::resolve::{repositories, request};
 use crate::{
     ecosystems::{self, Ecosystem},
+    package_set::{PackageSetPlace, wishes},
     project::{open_inputs, unreadable},
     report::{Format, Stop, answer, answer_json, note_all},
     settings::Settings,
@@ -67,7 +68,10 @@ pub(crate) fn run(
     let wanted = repositories(matches, &settings, folder, None)?;
     let opened = open_inputs(&wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);
-    let request = request(ecosystem, matches, opened.inputs, &settings)?;
+    let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
+    let package_set = PackageSetPlace::new(matches, &settings, Path::new("."), Path::new("."));
+    let wishes = wishes(&settings, ecosystem, &request.options);
+    package_set.provide(&mut request, &wishes, None)?;
     let names = x2nix_core::names(ecosystem.plugin.as_ref(), &opened.host, &listing(&request))?;
     let mut output =
         matches.get_one::<PathBuf>("output").map(|path| Output::open(path)).transpose()?;

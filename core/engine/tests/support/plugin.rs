@@ -32,6 +32,7 @@ impl Plugin for ScenarioPlugin {
             name: PREVIOUS.into(),
             help: "ask what was asked for before".into(),
             value: OptionValue::Flag,
+            ..OptionSpec::default()
         };
         Describe {
             ecosystem: "scenario".into(),

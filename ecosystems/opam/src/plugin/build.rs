@@ -249,6 +249,7 @@ impl<'s> Builder<'s> {
         let mut unit = bare_unit(name, version);
         if let Some(provided) = self.session.provided.get(name) {
             unit.recipe = Recipe::Provided { attribute: provided.attribute.clone() };
+            unit.exports = vec![environment::presence(name, version, provided.attribute.is_some())];
             return Ok((unit, artifacts));
         }
         let Some(package) = self.packages.get(name) else { return Ok((unit, artifacts)) };
@@ -260,7 +261,9 @@ impl<'s> Builder<'s> {
             file.license().unwrap_or_default().into_iter().map(String::from).collect();
 
         let mut edges = package.edges.clone();
-        if !package.is_empty() {
+        if package.is_empty() {
+            unit.exports = vec![environment::presence(name, version, false)];
+        } else {
             // Packages farther away that its commands speak of.
             let far = RefCell::new(BTreeSet::new());
             unit.recipe = Recipe::Build(self.recipe(package, &mut artifacts, &far)?);

@@ -4,6 +4,7 @@
 //! and opam's own version is fixed. What the user sets with `--env` replaces exactly those keys;
 //! what is not set is undefined, which is not the same as empty.
 
+use super::{COMPILER, SYSTEM_COMPILER};
 use crate::filter::{Scope, Value, Variable};
 use std::collections::BTreeMap;
 use x2nix_protocol::{Diagnostic, OpenRequest, PluginResult};
@@ -50,12 +51,10 @@ impl Environment {
         {
             globals.insert(key.into(), value.into());
         }
-        if let Some(compiler) = request.provided.get("ocaml-system") {
-            globals.insert("sys-ocaml-version".into(), compiler.version.clone());
-            let arch = globals.get("arch").cloned().unwrap_or_default();
-            globals.insert("sys-ocaml-arch".into(), arch);
-            globals.insert("sys-ocaml-cc".into(), "cc".into());
-            globals.insert("sys-ocaml-libc".into(), "libc".into());
+        let compiler = request.provided.get(SYSTEM_COMPILER);
+        if let Some(compiler) = compiler.filter(|_| Compiler::of(request) != Some(Compiler::Source))
+        {
+            globals.extend(system_compiler(&compiler.version, &globals));
         }
         for (key, value) in &request.environment {
             if value.is_empty() {
@@ -129,6 +128,50 @@ impl Environment {
     pub(super) fn tests(&self, owner: Owner<'_>) -> bool {
         owner.requested && self.with_test
     }
+}
+
+/// Where the user wants the compiler to come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Compiler {
+    Source,
+    Nixpkgs,
+}
+
+impl Compiler {
+    /// What the request says of it, if anything.
+    pub(super) fn of(request: &OpenRequest) -> Option<Self> {
+        match request.options.get(COMPILER)?.last()?.as_str() {
+            "source" => Some(Self::Source),
+            "nixpkgs" => Some(Self::Nixpkgs),
+            _ => None,
+        }
+    }
+}
+
+/// What opam asks `ocamlc -config` about a compiler of the system (`OpamEnv.sys_ocaml_eval_variables`),
+/// as it is for one of the platform.
+fn system_compiler(version: &str, globals: &BTreeMap<String, String>) -> [(String, String); 5] {
+    let global = |name: &str| globals.get(name).map(String::as_str).unwrap_or_default();
+    // OCaml's own words, `i386` and `amd64` as opam has them.
+    let arch = match global("arch") {
+        "x86_32" => "i686",
+        "arm32" => "arm",
+        "ppc64" | "ppc64le" => "power",
+        "riscv64" => "riscv",
+        other => other,
+    };
+    let system = match global("os") {
+        "macos" => "macosx",
+        other => other,
+    };
+    [
+        ("sys-ocaml-version", version),
+        ("sys-ocaml-arch", arch),
+        ("sys-ocaml-cc", "cc"),
+        ("sys-ocaml-libc", "libc"),
+        ("sys-ocaml-system", system),
+    ]
+    .map(|(name, value)| (name.into(), value.into()))
 }
 
 /// A variable's value as opam types it: `true` and `false` are booleans.

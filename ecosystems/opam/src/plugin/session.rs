@@ -1,9 +1,9 @@
 //! A session: the state between its questions.
 
 use super::{
-    build,
+    SYSTEM_COMPILER, build,
     dictionary::Numbers,
-    environment::{Environment, Owner},
+    environment::{Compiler, Environment, Owner},
     facts,
     repository::{Place, Repositories},
     request::{self, Local, Pinned, Root},
@@ -30,6 +30,7 @@ pub(super) struct OpamSession {
     pub(super) inputs: Vec<Input>,
     pub(super) repositories: Repositories,
     pub(super) environment: Environment,
+    compiler: Option<Compiler>,
     pub(super) provided: BTreeMap<String, Provided>,
     pub(super) locals: Vec<Local>,
     pub(super) pinned: Pinned,
@@ -61,6 +62,14 @@ impl OpamSession {
                 .help("run this in a folder with a NAME.opam file, or name packages: --root lwt"),
             ));
         }
+        let compiler = Compiler::of(request);
+        if compiler == Some(Compiler::Nixpkgs) {
+            roots.push(Root {
+                name: SYSTEM_COMPILER.into(),
+                constraint: crate::formula::Formula::Empty,
+                origin: Origin::new("--compiler nixpkgs", None),
+            });
+        }
         let pinned = request::pinned(host.as_ref(), &locals)?;
         let repositories = Repositories::new(Arc::clone(&host), &request.inputs)?;
         let names =
@@ -74,6 +83,7 @@ impl OpamSession {
             host,
             repositories,
             environment,
+            compiler,
             locals,
             pinned,
         };
@@ -217,6 +227,14 @@ impl OpamSession {
         version: &Version,
         content: Option<PluginResult<x2nix_protocol::Blob>>,
     ) -> PluginResult<PluginResult<Candidate>> {
+        if name == SYSTEM_COMPILER && self.compiler == Some(Compiler::Source) {
+            return Ok(Ok(Candidate {
+                version: version.version.clone(),
+                excluded: Some("`--compiler source` asks for one that is built".into()),
+                file: version.place.as_ref().map(Place::file),
+                ..Candidate::default()
+            }));
+        }
         let owner = self.owner(name, &version.version);
         let (Some(place), Some(content)) = (&version.place, content) else {
             return Ok(Ok(Candidate { version: version.version.clone(), ..Candidate::default() }));

@@ -55,7 +55,7 @@ fn the_stand_in_answers_what_packages_ask() {
         with_dependencies(build);
         let out = build.out().display().to_string();
         let ocaml = build.prefixes[0].clone();
-        let header = "# Packages matching: installed\n# Name   # Installed # Synopsis\n";
+        let header = "# Packages matching: installed\n# Name       # Installed # Synopsis\n";
         for (words, expected) in [
             ("--version", "2.3.0\n".to_owned()),
             ("var prefix", format!("{out}\n")),
@@ -68,9 +68,14 @@ fn the_stand_in_answers_what_packages_ask() {
             ("env --switch=x --set-switch", String::new()),
             ("exec -- printf %s -y", "-y".into()),
             ("config exec printf %s --safe", "--safe".into()),
-            ("list", format!("{header}conf-g++ 1.0\nocaml    5.2.0\n")),
-            ("list -s", "conf-g++\nocaml\n".into()),
-            ("list --installed --short --columns=name,version oca*", "ocaml 5.2.0\n".into()),
+            (
+                "list",
+                format!(
+                    "{header}base-unix    base\nconf-g++     1.0\nocaml        5.2.0\nocaml-system 5.3.0\n"
+                ),
+            ),
+            ("list -s", "base-unix\nconf-g++\nocaml\nocaml-system\n".into()),
+            ("list --installed --short --columns=name,version ocaml", "ocaml 5.2.0\n".into()),
             ("list -i --columns package conf-g++ -s", "conf-g++.1.0\n".into()),
             ("list -is ocaml.5.2.0 ocaml.4.14.0", "ocaml\n".into()),
             ("list -s ocaml", "ocaml.5.2.0\n".into()),

@@ -88,6 +88,7 @@ impl Build {
             .env("PATH", format!("{}:{}:{path}", own("awk"), own("x2nix-opam/bin")))
             .env("X2NIX_OPAM", self.top.join("x2nix-opam"))
             .env("X2NIX_OPAM_PREFIXES", self.prefixes.join(":"))
+            .env("X2NIX_OPAM_OTHERS", "base-unix=base=:ocaml-system=5.3.0=/store/ocaml")
             .env("out", self.out())
             .env("OPAM_PACKAGE_NAME", "foo")
             .env("OPAM_PACKAGE_VERSION", "1.5~rc1")

@@ -33,6 +33,13 @@ fn variables_have_opam_s_values() {
             ("%{ocaml:version}% %{ocaml:name}%", "5.2.0 ocaml".into()),
             ("%{ocaml:native}% %{ocaml:sys}% [%{ocaml:far}%]", "true os []".into()),
             ("%{ocaml:installed}% %{nope:installed}%", "true false".into()),
+            // They leave no record: the one installs nothing, the other is the package set's.
+            ("%{base-unix:installed}% %{base-unix:version}%", "true base".into()),
+            ("[%{base-unix:lib}%] %{base:installed}%", "[] false".into()),
+            (
+                "%{ocaml-system:installed?system:}% %{ocaml-system:bin}%",
+                "system /store/ocaml/bin".into(),
+            ),
             ("%{foo:installed}% %{_:installed}% %{installed}%", "false false false".into()),
             ("%{ocaml:enable}% %{nope:enable}%", "enable disable".into()),
             ("[%{nope:version}%] [%{nope:lib}%] [%{undefined}%]", "[] [] []".into()),

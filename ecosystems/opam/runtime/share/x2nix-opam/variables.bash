@@ -3,7 +3,8 @@
 #
 # A package that is installed has a record in its prefix, nix-support/opam/NAME: the file `version`,
 # and in the folder `variables` a file for each variable that it defines. A line end that ends such a
-# file is not part of the value.
+# file is not part of the value. What installs nothing, or comes from the package set of Nix, has none:
+# X2NIX_OPAM_OTHERS has NAME=VERSION=PREFIX of each, with colons between; some have no prefix.
 
 # Ranges like [a-z] are of ASCII, and a replacement has no special `&`. All of this needs bash 4.4.
 shopt -s globasciiranges
@@ -67,6 +68,16 @@ prefixOf() {
   return 1
 }
 
+# PACKAGE: VERSION=PREFIX of one that is there without a record
+otherOf() {
+  local piece pieces
+  cut "${X2NIX_OPAM_OTHERS-}" :
+  for piece in "${pieces[@]}"; do
+    [[ $piece == "$1="* ]] && REPLY=${piece#*=} && return
+  done
+  return 1
+}
+
 # VARIABLE: where a directory variable points below a prefix (OpamPath.Switch)
 folder() {
   case $1 in
@@ -123,28 +134,30 @@ recorded() {
 
 # PACKAGE VARIABLE: what opam says about the package (OpamPackageVar.resolve, get_package_var)
 described() {
-  local prefix=
-  [[ $1 != "$own" ]] && prefixOf "$1" && prefix=$REPLY
+  local prefix= version= installed=true
+  if [[ $1 == "$own" ]]; then installed=false prefix=$out version=$OPAM_PACKAGE_VERSION # it is being built
+  elif prefixOf "$1"; then
+    prefix=$REPLY
+    readText "$prefix/nix-support/opam/$1/version"
+    version=$REPLY
+  elif otherOf "$1"; then prefix=${REPLY#*=} version=${REPLY%%=*}
+  else installed=false
+  fi
   case $2 in
-    installed) if [[ $prefix ]]; then REPLY=true; else REPLY=false; fi ;; # not the own one: it is being built
+    installed) REPLY=$installed ;;
     pinned) REPLY=false ;;
     name) REPLY=$1 ;;
     *)
-      if [[ $1 == "$own" ]]; then prefix=$out; fi
-      [[ $prefix ]] || return
+      [[ $version ]] || return
       case $2 in
-        version)
-          if [[ $1 == "$own" ]]; then REPLY=$OPAM_PACKAGE_VERSION
-          else readText "$prefix/nix-support/opam/$1/version"
-          fi
-          ;;
+        version) REPLY=$version ;;
         dev) REPLY=false ;;
         build)
           [[ $1 == "$own" ]] || return
           REPLY=$PWD
           ;;
         *)
-          folder "$2" || return
+          [[ $prefix ]] && folder "$2" || return
           REPLY=$prefix$REPLY
           case $2 in lib | libexec | share | doc | etc) REPLY+=/$1 ;; esac
           ;;

@@ -8,7 +8,7 @@ use super::{Builder, Package, runtime, variables::Known};
 use crate::{
     filter::{FilterIdent, Piece, Scope, Value, Variable, pieces},
     package::EnvUpdate,
-    plugin::word::LateParts,
+    plugin::{session::Version, word::LateParts},
     syntax::EnvOp,
 };
 use std::{
@@ -27,6 +27,16 @@ const FOLDERS: [(&str, &str); 5] = [
     ("PATH", "bin"),
     ("X2NIX_OPAM_PREFIXES", ""),
 ];
+
+/// What tells builds that a package is there that leaves no record: it installs nothing, or it is the
+/// package set's and `has_prefix`.
+pub(super) fn presence(name: &str, version: &Version, has_prefix: bool) -> EnvironmentOperation {
+    let mut parts = vec![Part::Text(format!("{name}={}=", version.version))];
+    if has_prefix {
+        parts.push(Part::Late(LatePart::Out(String::new())));
+    }
+    EnvironmentOperation::new("X2NIX_OPAM_OTHERS", Operation::Prepend, Word(parts))
+}
 
 impl<'s> Builder<'s> {
     /// What those that need a package find.
