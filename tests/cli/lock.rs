@@ -217,6 +217,41 @@ fn the_nix_file_can_be_made_anew_and_elsewhere() {
 }
 
 #[test]
+fn the_nix_file_can_stand_alone() {
+    let place = shop();
+    let lock = place.read("x2nix.lock.json");
+    place.x2nix("emit --standalone").exits(0);
+    let nix = place.read("x2nix.nix");
+    assert!(nix.contains("pname = \"web\";") && !nix.contains("fromJSON"), "{nix}");
+    assert_eq!(place.x2nix("emit --standalone --nix -").exits(0).stdout, nix);
+    place.x2nix("emit --standalone --flake").exits(2).says("cannot be used with");
+    // A lock that a merge has broken.
+    place.edit("x2nix.lock.json", "\"unit\": \"log@1\"", "\"unit\": \"log@9\"");
+    place.x2nix("emit --standalone").exits(2).says("lock::dangling").says("log@9");
+    assert_eq!(place.read("x2nix.nix"), nix);
+    place.write("x2nix.lock.json", lock);
+    // What is resolved again is read again.
+    place.resolve(". --update").exits(0);
+    assert!(place.read("x2nix.nix").contains("importJSON"));
+}
+
+#[test]
+fn default_nix_and_shell_nix_are_written_once() {
+    let place = shop();
+    place.x2nix("emit --default --nix ../x.nix").exits(0);
+    assert!(place.read("default.nix").contains("./. + \"/../x.nix\""));
+    place.x2nix("emit --default").exits(2).says("emit::default").says("default.nix already");
+    for file in ["default.nix", "shell.nix"] {
+        std::fs::remove_file(place.path(file)).unwrap();
+    }
+    place.x2nix("emit --default").exits(0);
+    assert!(place.read("default.nix").contains("./. + \"/x2nix.nix\""));
+    std::fs::remove_file(place.path("default.nix")).unwrap();
+    place.x2nix("emit --default").exits(2).says("shell.nix already");
+    assert!(!place.path("default.nix").exists());
+}
+
+#[test]
 fn a_flake_is_written_once() {
     let place = shop();
     place.x2nix("emit --flake --nix ../x.nix").exits(2).says("outside of its folder");

@@ -173,7 +173,13 @@ fn emit() -> Command {
             "nix",
             "The Nix file to write; `-` for standard output [default: x2nix.nix beside the lock]",
         ))
-        .arg(switch("flake").help(
+        .arg(switch("standalone").help(
+            "Write the derivations out, as one file that does not read the lock",
+        ))
+        .arg(switch("default").conflicts_with_all(["standalone", "flake"]).help(
+            "Write a default.nix and a shell.nix beside the lock instead, for nix-build and nix-shell; those that are there stay",
+        ))
+        .arg(switch("flake").conflicts_with("standalone").help(
             "Write a flake.nix beside the lock instead, with its packages, checks and shell; one that is there stays",
         ))
         .after_help(

@@ -1,12 +1,17 @@
-//! From a lock file to Nix.
+//! From a lock file to Nix, in two forms.
 //!
-//! What is emitted is a small fixed program, [`READER`], that reads the lock's JSON and makes a
-//! derivation for each of its units. Only the path of the lock is written into it, so that it does
-//! not change when the answer does, and no string of a package is ever Nix text.
+//! What is emitted unless something else is asked for is a small fixed program, [`READER`], that reads
+//! the lock's JSON and makes a derivation for each of its units. Only the path of the lock is written
+//! into it, so that it does not change when the answer does, and no string of a package is ever Nix text.
+//! [`standalone`](fn@standalone) writes the same derivations out, by way of a syntax tree ([`tree`]).
 
 #![deny(missing_docs)]
 
 pub mod escape;
+mod standalone;
+pub mod tree;
+
+pub use standalone::standalone;
 
 mod expression;
 
@@ -37,6 +42,18 @@ pub fn flake(lock_file: &str, nix_file: &str) -> String {
     text.replacen(NIX_PATH, &escape::nix_path(nix_file), 1)
 }
 
+/// What `nix-build` and `nix-shell` read in a folder.
+const DEFAULT: &str = include_str!("default.nix");
+const SHELL: &str = "# Made once by `x2nix emit --default`, for you to change.
+{ ... }@arguments: (import ./default.nix arguments).devShells.default
+";
+
+/// The texts of `default.nix` and `shell.nix` for a Nix file: a path relative to their folder, or an
+/// absolute one.
+pub fn plain(nix_file: &str) -> [String; 2] {
+    [DEFAULT.replacen(NIX_PATH, &escape::nix_path(nix_file), 1), SHELL.to_owned()]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +77,12 @@ mod tests {
         let text = flake("a \"b\".json", "${c}.nix");
         assert!(text.contains(r#"importJSON (./. + "/a \"b\".json")"#), "{text}");
         assert!(text.contains(r#"import (./. + "/\${c}.nix")"#), "{text}");
+    }
+
+    #[test]
+    fn the_plain_files_name_the_nix_file_as_nix_has_it() {
+        assert_eq!(plain("x2nix.nix")[0], DEFAULT);
+        assert!(plain("${a}.nix")[0].contains(r#"import (./. + "/\${a}.nix")"#));
     }
 
     #[test]

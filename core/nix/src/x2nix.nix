@@ -2,6 +2,7 @@
 #
 # A fixed reader of the lock file: it makes a derivation of each build unit and decides nothing.
 # The lock's strings come from strangers, so each reaches a script only through `quote`.
+# The sections that are marked `shared` are also those of `x2nix emit --standalone`.
 {
   pkgs ? import <nixpkgs> { },
   lib ? pkgs.lib,
@@ -63,21 +64,15 @@ let
   reach = foldl' (all: id: all // closure.${id}) { };
   closure = mapAttrs (id: unit: reach (needs [ "normal" ] unit) // { ${key id} = id; }) units;
 
-  # --- Sources ----------------------------------------------------------------------------------
+  # --- Files (shared) ---------------------------------------------------------------------------
 
   safeName = lib.strings.sanitizeDerivationName;
-
-  # The folder of an input; `.` is the lock's own.
-  folder = { location, ... }:
-    if hasPrefix "/" location then /. + location
-    else if !lib.hasInfix "://" location then dirOf lockFile + "/${location}"
-    else throw "x2nix: a source lies in ${location}, which is no folder; resolve with a copy of it (--repo DIR)";
 
   # A file or folder, without what x2nix, Git, Dune and Nix leave there.
   tree = top: path:
     let
       beside = map (name: dirOf lockFile + "/${name}")
-        [ "overrides.nix" "x2nix.nix" "x2nix.toml" "flake.nix" "flake.lock" ];
+        [ "overrides.nix" "x2nix.nix" "x2nix.toml" "default.nix" "shell.nix" "flake.nix" "flake.lock" ];
       own = map toString ([ lockFile ./overrides.nix __curPos.file ] ++ beside);
       isLeft = file: type:
         elem file own || elem (baseNameOf file) [ ".git" "_build" ]
@@ -91,6 +86,14 @@ let
         path = top + "/${path}";
         filter = file: type: !isLeft file type;
       };
+
+  # --- Sources ----------------------------------------------------------------------------------
+
+  # The folder of an input; `.` is the lock's own.
+  folder = { location, ... }:
+    if hasPrefix "/" location then /. + location
+    else if !lib.hasInfix "://" location then dirOf lockFile + "/${location}"
+    else throw "x2nix: a source lies in ${location}, which is no folder; resolve with a copy of it (--repo DIR)";
 
   artifacts = mapAttrs (id: artifact: {
     fetch = pkgs.fetchurl {
@@ -112,22 +115,21 @@ let
     in
     optional (ends ".zip") pkgs.buildPackages.unzip ++ optional (ends "zst") pkgs.buildPackages.zstd;
 
-  # --- Shell ------------------------------------------------------------------------------------
+  # --- Words ------------------------------------------------------------------------------------
 
-  quote = text: "'" + builtins.replaceStrings [ "'" ] [ "'\\''" ] text + "'";
-  below = path: lib.optionalString (path != "") (quote "/${path}");
-  inTop = path: ''"$x2nixTop"'' + below path;
+  # A path in the output of a unit: of another, and of the one that is built.
+  inUnit = self: unit: path:
+    quote ("${self.${attribute.${unit}}}" + lib.optionalString (path != "") "/${path}");
+  inOut = path: ''"$out"'' + below path;
 
-  # A word of the lock as one shell word. `out` is, in shell, the output that it may speak of.
+  # A word of the lock as one shell word. `out` gives the paths in the output that it may speak of.
   word = self: out: parts:
     let
-      prefix = id: quote "${self.${attribute.${id}}}";
       shown = part:
         if isString part then quote part
-        else if part ? out then out + below part.out
-        else if part ? unit then prefix part.unit.unit + below part.unit.path
-        else if part ? content then
-          "\"$(x2nixContent ${prefix part.content.unit + below part.content.path})\""
+        else if part ? out then out part.out
+        else if part ? unit then inUnit self part.unit.unit part.unit.path
+        else if part ? content then "\"$(x2nixContent ${inUnit self part.content.unit part.content.path})\""
         else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; }.${part.variable};
     in
     if parts == [ ] then "''" else concatMapStrings shown parts;
@@ -153,13 +155,19 @@ let
         }.${operation};
       }) { };
 
+  # --- Shell (shared) ---------------------------------------------------------------------------
+
+  quote = text: "'" + builtins.replaceStrings [ "'" ] [ "'\\''" ] text + "'";
+  below = path: lib.optionalString (path != "") (quote "/${path}");
+  inTop = path: ''"$x2nixTop"'' + below path;
+
   # The line for a variable, given all effects on it, the nearest first: a `set` hides what lies
   # behind it, and what is not set keeps its old value in the middle.
   assignment = variable: all:
     let
       isSet = catAttrs "set" all != [ ];
       seen = if isSet then lib.take (1 + lib.lists.findFirstIndex (e: e ? set) 0 all) all else all;
-      inherit (head all) separator;
+      separator = (head all).separator or ":";
       join = concatStringsSep (quote separator);
       before = concatLists (catAttrs "before" seen);
       after = concatLists (lib.reverseList (catAttrs "after" seen));
@@ -231,11 +239,42 @@ let
     }
   '';
 
-  # --- Derivations ------------------------------------------------------------------------------
+  # Runs before all phases, and in nix-shell: the effects `own`, and those of the units with these ids.
+  hook = own: exports: ids: "source ${helpers}\n" + assignments ([ own ] ++ map (id: exports.${id}) ids);
+
+  # Writes a file of the source: its text, or its bytes as base64.
+  write = path: content:
+    if isString content then "install -D -m 644 ${toFile "file" content} ${inTop path}\n"
+    else "install -D -m 644 /dev/null ${inTop path}\nbase64 -d ${toFile "file" content.base64} > ${inTop path}\n";
+
+  phase = name: steps: ''
+    runHook pre${name}
+    ${steps}
+    runHook post${name}
+  '';
+
+  unpack = places: ''
+    runHook preUnpack
+    mkdir -p "$x2nixTop"
+    sourceRoot=source
+    ${places}
+    runHook postUnpack
+  '';
+
+  # --- Package set (shared) ---------------------------------------------------------------------
 
   take = set: id: path: lib.attrByPath (lib.splitString "." path)
     (throw "x2nix: the unit ${id} needs pkgs.${path}, which is not there; name another in x2nix.toml or overrides.nix")
     set;
+
+  # The versions were solved against this one.
+  provided = { id, name, version, attribute }:
+    let
+      value = take pkgs id attribute;
+      found = value.version or "";
+    in
+    if elem found [ "" version ] then value
+    else throw "x2nix: pkgs.${attribute} is version ${found}, but ${lockName} was resolved for ${version}; say provided.${name}.version = \"${found}\" in x2nix.toml where it says another, run `x2nix resolve --update=${name}`, or choose in overrides.nix";
 
   # nixpkgs makes `purl` of the parts itself.
   purlOf = purl:
@@ -246,11 +285,25 @@ let
   # nixpkgs refuses to build under a licence that does not say that it is free.
   license = text: (lib.getLicenseFromSpdxIdOr or (_: other: other)) text { fullName = text; free = true; };
 
+  # What a unit says of its derivation is laid over this.
+  common = {
+    unpackPhase = unpack "";
+    prePatch = "";
+    postPatch = "patchShebangs --build .";
+    dontConfigure = true; # a step of its own, where it is wanted
+    buildPhase = phase "Build" "";
+    doCheck = false;
+    checkPhase = phase "Check" "";
+    preInstall = ''mkdir -p "$out"'';
+    installPhase = phase "Install" "";
+    dontStrip = true; # it breaks what is appended to a program: OCaml bytecode, images
+  };
+
+  # --- Derivations ------------------------------------------------------------------------------
+
   # How units act on what needs them, in the scope `self`.
   wiring = self:
     let
-      exports = mapAttrs
-        (id: unit: effects self (quote "${self.${attribute.${id}}}") (unit.exports or [ ])) units;
       # What a unit brings from the package set, by role; the names tell them apart.
       brought = mapAttrs (id: { recipe, ... }:
         let
@@ -265,8 +318,8 @@ let
     {
       nativeBuildInputs = bring "native";
       buildInputs = bring "host";
-      # The shell that applies the exports of units and, last, the effects `own`.
-      script = ids: own: assignments ([ own ] ++ map (id: exports.${id}) ids);
+      exports = mapAttrs
+        (id: unit: effects self (inUnit self id) (unit.exports or [ ])) units;
     };
 
   build = self: wires: id: unit:
@@ -275,50 +328,30 @@ let
       sources = recipe.sources or [ ];
       place = from: source:
         "x2nixPlace ${from} ${quote (source.to or "")} ${quote (source.from or "")}\n";
-      write = path: content:
-        if isString content then "install -D -m 644 ${toFile "file" content} ${inTop path}\n"
-        else "install -D -m 644 /dev/null ${inTop path}\nbase64 -d ${toFile "file" content.base64} > ${inTop path}\n";
-      run = step: "x2nixRun ${lib.concatMapStringsSep " " (word self ''"$out"'') step.words}\n";
+      run = step: "x2nixRun ${lib.concatMapStringsSep " " (word self inOut) step.words}\n";
       steps = name: concatMapStrings run (filter (step: step.phase == name) (recipe.steps or [ ]));
-      phase = name: ''
-        runHook pre${name}
-        ${steps (lib.toLower name)}
-        runHook post${name}
-      '';
       meta = unit.meta or { };
     in
     pkgs.stdenv.mkDerivation (final:
       let near = attrValues (reach (needs ([ "normal" ] ++ optional final.doCheck "test") unit)); in
-      {
+      common // {
         pname = safeName unit.name;
         version = safeName unit.version;
 
         nativeBuildInputs = wires.nativeBuildInputs ([ id ] ++ near) ++ lib.concatMap unpackers sources;
         buildInputs = wires.buildInputs ([ id ] ++ near);
-        # Runs before all phases, and in nix-shell.
-        postHook = "source ${helpers}\n"
-          + wires.script near (effects self ''"$out"'' (recipe.environment or [ ]));
+        postHook = hook (effects self inOut (recipe.environment or [ ])) wires.exports near;
 
         # The first source goes by way of `src`, so that overrideAttrs may change it.
-        unpackPhase = ''
-          runHook preUnpack
-          mkdir -p "$x2nixTop"
-          sourceRoot=source
-          ${concatMapStrings (place ''"$src"'') (lib.take 1 sources)}
-          ${concatMapStrings (s: place (quote "${artifacts.${s.artifact}}") s) (lib.drop 1 sources)}
-          runHook postUnpack
-        '';
+        unpackPhase = unpack (
+          concatMapStrings (place ''"$src"'') (lib.take 1 sources)
+          + concatMapStrings (s: place (quote "${artifacts.${s.artifact}}") s) (lib.drop 1 sources));
         prePatch = concatStringsSep "" (mapAttrsToList write (recipe.files or { }))
           + steps "prepare"
           + concatMapStrings (patch: "patch -p1 -i ${inTop patch}\n") (recipe.patches or [ ]);
-        postPatch = "patchShebangs --build .";
-        dontConfigure = true; # a step of its own, where it is wanted
-        buildPhase = phase "Build";
-        doCheck = false;
-        checkPhase = phase "Check";
-        preInstall = ''mkdir -p "$out"'';
-        installPhase = phase "Install";
-        dontStrip = true; # it breaks what is appended to a program: OCaml bytecode, images
+        buildPhase = phase "Build" (steps "build");
+        checkPhase = phase "Check" (steps "check");
+        installPhase = phase "Install" (steps "install");
 
         meta = lib.filterAttrs (_: value: !elem value [ null [ ] { } ]) {
           description = meta.description or null;
@@ -331,36 +364,27 @@ let
       }
       // optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; });
 
-  # The versions were solved against this one.
-  provided = id: unit:
+  make = self: wires: id: unit:
+    if unit.recipe.attribute or null != null then
+      provided { inherit id; inherit (unit) name version; inherit (unit.recipe) attribute; }
+    else
+      build self wires id unit;
+
+  scope = self:
+    let wires = wiring self; in
+    lib.mapAttrs' (id: unit: { name = attribute.${id}; value = make self wires id unit; }) units;
+
+  roots = filter (id: packages ? ${id}) (lib.concatMap (need: need.by or [ ]) answer.roots);
+  unitOf = id: units.${packages.${id}.unit};
+  hasChecks = id: lib.any (step: step.phase == "check") ((unitOf id).recipe.steps or [ ]);
+
+  # By name; the first of those with the same name.
+  named = ids: listToAttrs (map
+    (id: { inherit (packages.${id}) name; value = attribute.${packages.${id}.unit}; }) ids);
+
+  # The shell holds what the project's own roots need for any purpose, but not those roots.
+  shell = self:
     let
-      value = take pkgs id unit.recipe.attribute;
-      version = value.version or "";
-    in
-    if elem version [ "" unit.version ] then value
-    else throw "x2nix: pkgs.${unit.recipe.attribute} is version ${version}, but ${lockName} was resolved for ${unit.version}; say provided.${unit.name}.version = \"${version}\" in x2nix.toml where it says another, run `x2nix resolve --update=${unit.name}`, or choose in overrides.nix";
-
-  make = self: wires: id: unit: {
-    name = attribute.${id};
-    value =
-      if unit.recipe.attribute or null != null then provided id unit
-      else build self wires id unit;
-  };
-  scope = lib.makeScope pkgs.newScope (self: lib.mapAttrs' (make self (wiring self)) units);
-
-  # --- The result -------------------------------------------------------------------------------
-
-  result = scope:
-    let
-      roots = filter (id: packages ? ${id}) (lib.concatMap (need: need.by or [ ]) answer.roots);
-      unitOf = id: units.${packages.${id}.unit};
-      # By name; the first of those with the same name.
-      named = ids: listToAttrs (map
-        (id: { inherit (packages.${id}) name; value = scope.${attribute.${packages.${id}.unit}}; }) ids);
-      everything = named (roots ++ attrNames packages);
-      hasChecks = id: lib.any (step: step.phase == "check") ((unitOf id).recipe.steps or [ ]);
-
-      # The shell holds what the project's own roots need for any purpose, but not those roots.
       isOwn = id: lib.any (source: lock.artifacts.${source.artifact}.kind == "local")
         ((unitOf id).recipe.sources or [ ]);
       keys = map (id: packages.${id}.unit);
@@ -370,19 +394,41 @@ let
       near = attrValues (removeAttrs
         (reach (keys others ++ lib.concatMap (id: needs every (unitOf id)) own))
         (map key (keys own)));
-      wires = wiring scope;
+      wires = wiring self;
     in
-    scope // everything // {
-      packages = everything;
-      roots = named roots;
-      units = mapAttrs (_: name: scope.${name}) attribute;
-      checks = mapAttrs (_: root: root.overrideAttrs (_: { doCheck = true; })) (named (filter hasChecks roots));
-      devShells.default = pkgs.mkShell {
-        nativeBuildInputs = wires.nativeBuildInputs (keys own ++ near);
-        buildInputs = wires.buildInputs (keys own ++ near);
-        shellHook = wires.script near { };
-      };
-      overrideScope = change: result (scope.overrideScope change);
+    {
+      nativeBuildInputs = wires.nativeBuildInputs (keys own ++ near);
+      buildInputs = wires.buildInputs (keys own ++ near);
+      shellHook = hook { } wires.exports near;
     };
+
+  # --- The result (shared) ----------------------------------------------------------------------
+
+  # Of a scope's function and shell, and names of it: `packages`, `roots`, `units`, `checks`.
+  project = { scope, shell, ... }@names:
+    let
+      result = self:
+        let
+          pick = mapAttrs (_: name: self.${name});
+          packages = pick names.packages;
+        in
+        self // packages // {
+          inherit packages;
+          roots = pick names.roots;
+          units = pick names.units;
+          checks = mapAttrs (_: root: root.overrideAttrs (_: { doCheck = true; })) (pick names.checks);
+          devShells.default = pkgs.mkShell (shell self);
+          overrideScope = change: result (self.overrideScope change);
+        };
+    in
+    result ((lib.makeScope pkgs.newScope scope).overrideScope overrides);
+
+  # --- End --------------------------------------------------------------------------------------
 in
-result (scope.overrideScope overrides)
+project {
+  inherit scope shell;
+  packages = named (roots ++ attrNames packages);
+  roots = named roots;
+  units = attribute;
+  checks = named (filter hasChecks roots);
+}

@@ -13,14 +13,38 @@ use x2nix_core::protocol::Diagnostic;
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Stop> {
     let lock = lock_path(matches);
-    read_lock(&lock)?;
+    let read = read_lock(&lock)?;
     let beside = folder_of(&lock).join(NIX);
     let nix = matches.get_one::<PathBuf>("nix").cloned().unwrap_or_else(|| beside.clone());
     if matches.get_flag("flake") {
         return flake(&lock, &nix);
     }
+    if matches.get_flag("default") {
+        return plain(&lock, &nix);
+    }
     let folder = if nix == Path::new("-") { folder_of(&beside) } else { folder_of(&nix) };
-    write(&nix, &x2nix_nix::emit(&from_folder(folder, &lock)))
+    let place = from_folder(folder, &lock);
+    if matches.get_flag("standalone") {
+        let text = x2nix_nix::standalone(&read, &place)?;
+        return write(&nix, &text);
+    }
+    write(&nix, &x2nix_nix::emit(&place))
+}
+
+/// Writes files for `nix-build` and `nix-shell` beside the lock: both or, where one is there, none.
+fn plain(lock: &Path, nix: &Path) -> Result<(), Stop> {
+    let folder = folder_of(lock);
+    let [default, shell] = x2nix_nix::plain(&from_folder(folder, nix));
+    let files = [("default.nix", default), ("shell.nix", shell)];
+    for (name, _) in &files {
+        let path = folder.join(name);
+        if path.exists() {
+            let message = format!("there is a {} already", path.display());
+            let help = "import x2nix.nix from it, as the guide shows, or remove it";
+            return Err(Diagnostic::error("emit::default", message).help(help).into());
+        }
+    }
+    files.iter().try_for_each(|(name, text)| write(&folder.join(name), text))
 }
 
 /// Writes a flake beside the lock. It is the user's from then on, so one that is there stays.

@@ -50,6 +50,22 @@ fn the_emitted_flake_has_packages_checks_and_a_shell() {
     assert!(default.as_str().unwrap().ends_with("-a-1.drv"), "{default}");
 }
 
+#[test]
+fn the_plain_files_build_the_roots_and_the_shell() {
+    let Some(project) = flake() else { return };
+    let [default, shell] = x2nix_nix::plain("x2nix.nix");
+    project.write("default.nix", &default);
+    project.write("shell.nix", &shell);
+    let pkgs = "import ./nixpkgs/pkgs.nix { system = \"x86_64-linux\"; }";
+    let drvs = |words: &str| project.run(&format!("nix-instantiate {words} --arg pkgs '{pkgs}'"));
+    let drvs = |words: &str| {
+        drvs(words).lines().map(|it| it.split_once('-').unwrap().1.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(drvs(""), ["a-1.drv"]);
+    assert_eq!(drvs("-A packages.b -A checks.a"), ["b-1.drv", "a-1.drv"]);
+    assert_eq!(drvs("shell.nix"), ["shell.drv"]);
+}
+
 /// The project's own flake, as a flake that uses it sees it.
 fn own(expression: &str) -> String {
     format!(

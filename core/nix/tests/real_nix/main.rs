@@ -6,6 +6,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod flakes;
+mod forms;
+mod printing;
 mod support;
 
 use serde_json::{Value, json};
@@ -67,6 +69,7 @@ fn hostile_strings_reach_the_build_unchanged() {
     });
     let units = json!({ "evil@1": evil, "dependant@1": dependant });
     let Some(project) = Project::of(&units, &json!({})) else { return };
+    let project = project.stands_alone();
 
     let out = project.build("units.\"evil@1\"");
     assert_eq!(recorded(&out.join("words")), HOSTILE);

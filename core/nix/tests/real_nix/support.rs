@@ -1,6 +1,11 @@
 //! A project in a temporary folder, and Nix to build it with.
+//!
+//! What is built or evaluated is so in both forms, that which reads the lock and that which stands alone,
+//! and they must agree: on derivations, values and refusals.
 
 use serde_json::{Value, json};
+use std::cell::RefCell;
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::{env, fs};
@@ -10,6 +15,8 @@ use x2nix_nix::escape::nix_string;
 /// A project folder, where x2nix's own files lie once there is a lock.
 pub(crate) struct Project {
     folder: TempDir,
+    /// What `x2nix.nix` is in the form that stands alone; none for a lock that contradicts itself.
+    standalone: RefCell<Option<String>>,
 }
 
 impl Project {
@@ -29,7 +36,7 @@ impl Project {
             }
             return None;
         }
-        Some(Self { folder: tempfile::tempdir().unwrap() })
+        Some(Self { folder: tempfile::tempdir().unwrap(), standalone: RefCell::default() })
     }
 
     /// A project with a lock of these units.
@@ -45,6 +52,24 @@ impl Project {
         let lock: x2nix_lock::Lock = serde_json::from_value(lock.clone()).unwrap();
         self.write("x2nix.lock.json", &serde_json::to_string_pretty(&lock).unwrap());
         self.write("x2nix.nix", &x2nix_nix::emit("x2nix.lock.json"));
+        *self.standalone.borrow_mut() = x2nix_nix::standalone(&lock, "x2nix.lock.json").ok();
+    }
+
+    /// Makes sure that the lock can be written out.
+    pub(crate) fn stands_alone(self) -> Self {
+        assert!(self.standalone.borrow().is_some(), "the lock contradicts itself");
+        self
+    }
+
+    /// What happens in both forms.
+    fn in_both<T: PartialEq + Debug>(&self, run: impl Fn() -> T) -> T {
+        let read = run();
+        if let Some(text) = &*self.standalone.borrow() {
+            self.write("x2nix.nix", text);
+            assert_eq!(run(), read, "the standalone form and the reader disagree");
+            self.write("x2nix.nix", &x2nix_nix::emit("x2nix.lock.json"));
+        }
+        read
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -65,24 +90,38 @@ impl Project {
 
     /// Builds an attribute and gives its output.
     pub(crate) fn build(&self, attribute: &str) -> PathBuf {
-        done(self.nix("nix-build", "x2nix.nix").args(["--no-out-link", "-A", attribute])).into()
+        self.realise(|| {
+            let mut command = self.nix("nix-instantiate", "x2nix.nix");
+            command.args(["-A", attribute]);
+            command
+        })
+    }
+
+    /// Builds what a command makes a derivation of.
+    fn realise(&self, instantiate: impl Fn() -> Command) -> PathBuf {
+        let derivation = self.in_both(|| done(&mut instantiate()));
+        done(Command::new("nix-store").args(["--realise", &derivation])).into()
     }
 
     /// The value of an expression over the result, `x`.
     pub(crate) fn eval(&self, expression: &str) -> Value {
-        serde_json::from_str(&done(&mut self.evaluation(expression))).unwrap()
+        self.in_both(|| serde_json::from_str(&done(&mut self.evaluation(expression))).unwrap())
     }
 
     /// What Nix says of an expression that it refuses.
     pub(crate) fn refusal(&self, expression: &str) -> String {
-        let output = self.evaluation(expression).output().unwrap();
-        assert!(!output.status.success(), "{expression} was to be refused");
-        message(&output)
+        self.in_both(|| {
+            let output = self.evaluation(expression).output().unwrap();
+            assert!(!output.status.success(), "{expression} was to be refused");
+            let all = message(&output);
+            // Where in which file is another matter.
+            all.rsplit("error: ").next().unwrap_or_default().to_owned()
+        })
     }
 
     /// Builds an expression over the result, `x`, and `pkgs`, and gives its output.
     pub(crate) fn build_expression(&self, expression: &str) -> PathBuf {
-        done(self.over("nix-build", expression).arg("--no-out-link")).into()
+        self.realise(|| self.over("nix-instantiate", expression))
     }
 
     fn evaluation(&self, expression: &str) -> Command {
