@@ -18,7 +18,7 @@ mod units;
 use crate::tree::{Binding, Expr, Field, Parameter};
 use sections::section;
 use sources::Sources;
-use units::Units;
+use units::Answer;
 use x2nix_lock::{Lock, check_claims};
 use x2nix_protocol::Diagnostic;
 
@@ -113,10 +113,10 @@ fn platforms(lock: &Lock, sources: &Sources<'_>) -> Vec<Binding> {
     let answers: Vec<_> = lock
         .platforms
         .keys()
-        .map(|platform| (platform.as_str(), Units::new(lock, platform, sources)))
+        .map(|platform| (platform.as_str(), Answer::new(lock, platform, sources)))
         .collect();
-    let all: Vec<&Units<'_>> = answers.iter().map(|(_, units)| units).collect();
-    let common = if all.len() > 1 { Units::common(&all) } else { Vec::new() };
+    let all: Vec<&Answer<'_>> = answers.iter().map(|(_, units)| units).collect();
+    let common = if all.len() > 1 { Answer::common(&all) } else { Vec::new() };
     let is_common = |id: &str| common.binary_search(&id).is_ok();
     let layer = all.first().and_then(|first| first.layer(is_common));
 

@@ -36,7 +36,12 @@ fn below(path: &str) -> Text {
 
 /// A path in the folder that the steps run in.
 pub(super) fn in_top(path: &str) -> Text {
-    let mut text = Text::from(TOP);
+    in_folder(TOP, path)
+}
+
+/// A path in a folder that a variable of the shell has.
+fn in_folder(folder: &'static str, path: &str) -> Text {
+    let mut text = Text::from(folder);
     text.append(below(path));
     text
 }
@@ -52,14 +57,9 @@ fn word(graph: &Graph<'_>, others: Option<&str>, word: &Word) -> Text {
     for part in &word.0 {
         text.append(match part {
             Part::Text(literal) => quote(literal),
-            Part::Late(LatePart::Out(path)) => match others {
-                Some(id) => quote_value(unit(graph, id), path),
-                None => {
-                    let mut text = Text::from(OUT);
-                    text.append(below(path));
-                    text
-                }
-            },
+            Part::Late(LatePart::Out(path)) => {
+                others.map_or_else(|| in_folder(OUT, path), |id| quote_value(unit(graph, id), path))
+            }
             Part::Late(LatePart::Unit { unit: id, path }) => quote_value(unit(graph, id), path),
             Part::Late(LatePart::Content { unit: id, path }) => {
                 let mut text = Text::from("\"$(x2nixContent ");

@@ -19,14 +19,14 @@ struct Written<'a> {
 }
 
 /// What is written of a platform.
-pub(super) struct Units<'a> {
+pub(super) struct Answer<'a> {
     units: BTreeMap<&'a str, Written<'a>>,
     /// Which of them are what: names of the result, and how the scope names them.
     names: Vec<(&'static str, Expr)>,
     shell: Expr,
 }
 
-impl<'a> Units<'a> {
+impl<'a> Answer<'a> {
     pub(super) fn new(lock: &'a Lock, platform: &str, sources: &Sources<'a>) -> Self {
         let graph = Graph::new(lock, platform);
         let mut packages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
