@@ -42,7 +42,6 @@ fn flags_that_are_none_are_refused() {
     for words in [
         "",
         "frobnicate",
-        "resolve",
         "resolve --ecosystem opam --frobnicate",
         "resolve --ecosystem cobol",
         "tree --depth minus",

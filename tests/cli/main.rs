@@ -17,4 +17,5 @@ mod no_solution;
 mod overrides;
 mod real;
 mod requests;
+mod settings;
 mod support;

@@ -107,8 +107,7 @@ fn ecosystem(ecosystems: &[Ecosystem]) -> Arg {
     Arg::new("ecosystem")
         .long("ecosystem")
         .value_name("NAME")
-        .required(true)
-        .help("Whose packages these are")
+        .help("Whose packages these are [default: `ecosystem` in x2nix.toml]")
         .value_parser(PossibleValuesParser::new(
             ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.clone()),
         ))

@@ -12,7 +12,7 @@ use toml::Spanned;
 use x2nix_core::{
     RequestOverride,
     lock::{Override, OverridePatch},
-    protocol::{Artifact, Blob, Diagnostic, Origin, Role, SystemNeed},
+    protocol::{Artifact, Blob, Describe, Diagnostic, OptionValue, Origin, Role, SystemNeed},
 };
 
 /// The name of the settings file.
@@ -21,6 +21,20 @@ pub(crate) const SETTINGS: &str = "x2nix.toml";
 /// What `x2nix.toml` says.
 #[derive(Debug, Default)]
 pub(crate) struct Settings {
+    /// The file itself, for messages.
+    pub(crate) file: String,
+    /// Whose packages these are.
+    pub(crate) ecosystem: Option<String>,
+    /// Packages that are wanted beside those of the project.
+    pub(crate) roots: Vec<String>,
+    /// The platforms to resolve for.
+    pub(crate) platforms: Vec<String>,
+    /// The policy that says what a good answer is.
+    pub(crate) prefer: Option<String>,
+    /// Variables of the ecosystem; an empty value unsets one.
+    pub(crate) environment: BTreeMap<String, String>,
+    /// Options of the ecosystem, by their long names.
+    pub(crate) options: BTreeMap<String, OptionSetting>,
     /// Repositories, the first wins: addresses, or paths relative to the file.
     pub(crate) repositories: Vec<String>,
     /// Packages that the package set of Nix provides.
@@ -37,6 +51,16 @@ pub(crate) struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct Document {
+    ecosystem: Option<String>,
+    #[serde(default)]
+    roots: Vec<String>,
+    #[serde(default)]
+    platforms: Vec<String>,
+    prefer: Option<String>,
+    #[serde(default)]
+    environment: BTreeMap<String, String>,
+    #[serde(default)]
+    options: BTreeMap<String, OptionSetting>,
     #[serde(default)]
     repositories: Vec<String>,
     #[serde(default)]
@@ -46,6 +70,18 @@ struct Document {
     #[serde(default, rename = "override")]
     overrides: Vec<Spanned<OverrideSetting>>,
     nixpkgs: Option<String>,
+}
+
+/// The value of an option of the ecosystem.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OptionSetting {
+    /// A flag that is given or not.
+    Flag(bool),
+    /// One word.
+    Text(String),
+    /// Several.
+    Texts(Vec<String>),
 }
 
 /// A package that the package set of Nix provides, as the user says it.
@@ -142,7 +178,7 @@ impl Settings {
             let line = error.span().and_then(|span| line(span.start));
             Diagnostic::error("settings::syntax", error.message().to_owned())
                 .at(Origin::new(file.to_string_lossy(), line))
-                .help("known settings: repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]]")
+                .help("known settings: ecosystem, roots, platforms, prefer, [environment], [options], repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]]")
         })?;
         let nothing = |it: &ProvidedSetting| it.version.is_none() && it.attribute.is_none();
         if let Some((name, _)) = document.provided.iter().find(|(_, it)| nothing(it)) {
@@ -158,6 +194,13 @@ impl Settings {
             it.into_inner().read(folder, &origin)
         });
         Ok(Self {
+            file: file.to_string_lossy().into_owned(),
+            ecosystem: document.ecosystem,
+            roots: document.roots,
+            platforms: document.platforms,
+            prefer: document.prefer,
+            environment: document.environment,
+            options: document.options,
             repositories: document.repositories,
             provided: document.provided,
             system: system.collect(),
@@ -168,6 +211,46 @@ impl Settings {
 }
 
 impl Settings {
+    /// The options as a plugin takes them.
+    pub(crate) fn options(
+        &self,
+        describe: &Describe,
+    ) -> Result<BTreeMap<String, Vec<String>>, Stop> {
+        let refuse = |message: String, help: String| {
+            let origin = Origin::new(self.file.clone(), None);
+            Stop::from(Diagnostic::error("settings::option", message).at(origin).help(help))
+        };
+        let mut options = BTreeMap::new();
+        for (name, setting) in &self.options {
+            let Some(spec) = describe.options.iter().find(|spec| spec.name == *name) else {
+                let known: Vec<_> = describe.options.iter().map(|it| it.name.as_str()).collect();
+                let message = format!("[options]: {} has no option {name:?}", describe.ecosystem);
+                return Err(refuse(message, format!("it has: {}", known.join(", "))));
+            };
+            let values = match (&spec.value, setting) {
+                (OptionValue::Flag, OptionSetting::Flag(true)) => Vec::new(),
+                (OptionValue::Flag, OptionSetting::Flag(false)) => continue,
+                (OptionValue::OneOf(words), OptionSetting::Text(word)) if words.contains(word) => {
+                    vec![word.clone()]
+                }
+                (OptionValue::Texts, OptionSetting::Text(text)) => vec![text.clone()],
+                (OptionValue::Texts, OptionSetting::Texts(texts)) => texts.clone(),
+                (kind, _) => {
+                    let due = match kind {
+                        OptionValue::Flag => "write true or false".to_owned(),
+                        OptionValue::OneOf(words) => format!("write one of: {}", words.join(", ")),
+                        OptionValue::Texts => "write a text or a list of texts".to_owned(),
+                    };
+                    let message =
+                        format!("[options]: the value of {name:?} is not one that it takes");
+                    return Err(refuse(message, due));
+                }
+            };
+            options.insert(name.clone(), values);
+        }
+        Ok(options)
+    }
+
     /// The overrides as a lock has them.
     pub(crate) fn changes(&self) -> impl Iterator<Item = &Override> {
         self.overrides.iter().map(|it| &it.change)

@@ -74,6 +74,14 @@ fn check_settings(
         "what it provides"
     } else if settings.system != lock.request.system {
         "its [system]"
+    } else if !settings.roots.iter().all(|root| lock.request.roots.contains(root)) {
+        "its roots"
+    } else if !settings
+        .environment
+        .iter()
+        .all(|(key, value)| lock.request.environment.get(key) == Some(value))
+    {
+        "its [environment]"
     } else if !settings.changes().eq(lock.overrides.iter().map(|it| &it.change)) {
         "an override"
     } else {

@@ -31,10 +31,14 @@ pub(crate) fn run(
     matches: &ArgMatches,
     format: Format,
 ) -> Result<(), Stop> {
-    let name = matches.get_one::<String>("ecosystem").map(String::as_str).unwrap_or_default();
-    let ecosystem = ecosystems::find(ecosystems, name)?;
     let places = Places::new(matches);
-    let settings = Settings::read(&places.folder)?;
+    let mut settings = Settings::read(&places.folder)?;
+    if !places.project {
+        // Packages by name are wanted instead of the project's.
+        settings.roots.clear();
+    }
+    let ecosystem = ecosystem(ecosystems, matches, &settings)?;
+    let name = ecosystem.describe.ecosystem.as_str();
     let dry_run = matches.get_flag("dry-run");
 
     let previous = previous(matches, &places.lock, name)?;
@@ -86,25 +90,52 @@ pub(crate) fn run(
     tell(&lock, &notes, &places, dry_run, format)
 }
 
-/// What the flags that `resolve` and `sweep` share ask for.
+/// The ecosystem that the flag or the settings name.
+pub(super) fn ecosystem<'e>(
+    ecosystems: &'e [Ecosystem],
+    matches: &ArgMatches,
+    settings: &Settings,
+) -> Result<&'e Ecosystem, Stop> {
+    let given = matches.get_one::<String>("ecosystem").or(settings.ecosystem.as_ref());
+    match given {
+        Some(name) => ecosystems::find(ecosystems, name),
+        None => Err(Diagnostic::error("cli::ecosystem", "nobody says whose packages these are")
+            .help("give --ecosystem opam, or write ecosystem = \"opam\" into x2nix.toml")
+            .into()),
+    }
+}
+
+/// What the flags that `resolve` and `sweep` share ask for; what they leave open, the settings say.
 pub(super) fn request(
     ecosystem: &Ecosystem,
     matches: &ArgMatches,
     inputs: Vec<RequestInput>,
     settings: &Settings,
 ) -> Result<Request, Stop> {
+    let mut platforms = texts(matches, "platform");
+    if platforms.is_empty() {
+        platforms.clone_from(&settings.platforms);
+    }
+    if platforms.is_empty() {
+        platforms.push(this_platform());
+    }
+    let mut variables = settings.environment.clone();
+    variables.extend(environment(matches)?);
+    let mut chosen = settings.options(&ecosystem.describe)?;
+    chosen.extend(options(ecosystem, matches));
     Ok(Request {
         inputs,
-        roots: texts(matches, "root"),
-        platforms: match texts(matches, "platform") {
-            platforms if platforms.is_empty() => vec![this_platform()],
-            platforms => platforms,
-        },
-        environment: environment(matches)?,
-        options: options(ecosystem, matches),
+        roots: settings.roots.iter().cloned().chain(texts(matches, "root")).collect(),
+        platforms,
+        environment: variables,
+        options: chosen,
         system: settings.system.clone(),
         overrides: settings.overrides.clone(),
-        policy: matches.get_one::<String>("prefer").cloned().unwrap_or_default(),
+        policy: matches
+            .get_one::<String>("prefer")
+            .or(settings.prefer.as_ref())
+            .cloned()
+            .unwrap_or_default(),
         ..Request::default()
     })
 }

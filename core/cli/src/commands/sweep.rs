@@ -1,8 +1,8 @@
 //! `x2nix sweep`: resolve every package of the repositories, one by one.
 
-use super::resolve::{repositories, request};
+use super::resolve::{ecosystem, repositories, request};
 use crate::{
-    ecosystems::{self, Ecosystem},
+    ecosystems::Ecosystem,
     package_set::{PackageSetPlace, wishes},
     project::{open_inputs, unreadable},
     report::{Format, Stop, answer, answer_json, note_all},
@@ -61,10 +61,10 @@ pub(crate) fn run(
     matches: &ArgMatches,
     format: Format,
 ) -> Result<(), Stop> {
-    let name = matches.get_one::<String>("ecosystem").map(String::as_str).unwrap_or_default();
-    let ecosystem = ecosystems::find(ecosystems, name)?;
     let folder = Path::new(".");
-    let settings = Settings::read(folder)?;
+    let mut settings = Settings::read(folder)?;
+    settings.roots.clear();
+    let ecosystem = ecosystem(ecosystems, matches, &settings)?;
     let wanted = repositories(matches, &settings, folder, None)?;
     let opened = open_inputs(&wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);
