@@ -3,6 +3,10 @@
 
 mod package_set;
 #[allow(dead_code)] // the other test programs use all of it
+#[path = "../../plugin-abi/host/tests/support/server.rs"]
+mod server;
+mod sources;
+#[allow(dead_code)] // the other test programs use all of it
 mod support;
 
 use sha2::{Digest, Sha256};

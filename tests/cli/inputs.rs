@@ -291,8 +291,18 @@ fn a_pinned_package_comes_from_where_the_project_says_and_stays_at_its_commit() 
     let run = place.resolve("--repo repo p --dry-run").exits(0);
     assert_eq!(run.stdout, answer);
 
-    // The folder itself, relative to the project, can be built from; a commit cannot yet.
-    place.resolve("--repo repo p").exits(2).says("opam::build").says("lib 3").says("git+file");
+    // It is built from that commit, whatever comes after it.
+    with_path(&place, &format!("{RESOLVE} --repo repo p")).exits(0);
+    let lock = place.read("p/x2nix.lock.json");
+    let artifact = &serde_json::from_str::<serde_json::Value>(&lock).unwrap()["artifacts"]["lib@3"];
+    assert_eq!(artifact["commit"], git(&place.path("lib"), &["rev-parse", "HEAD"]));
+    place.write("lib/more", "");
+    git(&place.path("lib"), &["add", "."]);
+    git(&place.path("lib"), &["commit", "--quiet", "--message", "two"]);
+    with_path(&place, &format!("{RESOLVE} --repo repo p")).exits(0);
+    assert_eq!(place.read("p/x2nix.lock.json"), lock);
+
+    // The folder itself, relative to the project, is built from as it is.
     place.write("p/p.opam", PINS.replace("PLACE", "../lib"));
     place.resolve("--repo repo p").exits(0);
     let lock: serde_json::Value = serde_json::from_str(&place.read("p/x2nix.lock.json")).unwrap();

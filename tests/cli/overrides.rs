@@ -16,7 +16,7 @@ const STOCK: &[(&str, &str)] = &[
         "depends: [\"lib\"]\nbuild: [\"make\"]\ndepexts: [[\"libgmp-dev\"] {os-family = \"debian\"}]",
     ),
     ("odd.1", "build: [\"make\"]\ndepexts: [[\"libodd-dev\"] {os-family = \"debian\"}]"),
-    ("git.1", "build: [\"make\"]\nurl { src: \"git+https://example.org/git.git\" }"),
+    ("git.1", "build: [\"make\"]\nurl { src: \"hg+https://example.org/git.git\" }"),
 ];
 
 const HASH: &str = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -50,6 +50,29 @@ let
         executable = false;
       };
 
+    # Fixed-output, as in nixpkgs: a checkout of one commit without anything of Git's own. To build
+    # without a network, `x2nix fetch` beforehand.
+    fetchgit =
+      { url, rev, hash, name ? "source", fetchSubmodules ? true }:
+      stdenv.mkDerivation {
+        inherit name url rev;
+        nativeBuildInputs = [ self.git ];
+        outputHash = hash;
+        outputHashAlgo = null;
+        outputHashMode = "recursive";
+        preferLocalBuild = true;
+        buildCommand = ''
+          export GIT_SSL_CAINFO=/etc/ssl/certs/ca-certificates.crt HOME=$PWD
+          git init --quiet $out
+          cd $out
+          git remote add origin "$url"
+          git -c safe.directory="*" fetch --quiet --depth=1 origin "$rev"
+          git checkout --quiet "$rev"
+          ${lib.optionalString fetchSubmodules "git submodule --quiet update --init --recursive"}
+          find . -name .git -prune -exec rm -rf {} +
+        '';
+      };
+
     # Debian's tools under their names in nixpkgs.
     git = tools "git" "2.47" [ "git" ];
     gmp = tools "gmp" "6.3.0" [ ]; # its headers and library lie in /usr

@@ -4,6 +4,7 @@
 
 mod commands;
 mod ecosystems;
+mod fixer;
 mod interface;
 mod package_set;
 mod paths;

@@ -8,6 +8,7 @@
 
 mod check;
 mod export;
+mod fix;
 mod overrides;
 mod prepare;
 mod resolve;
@@ -16,6 +17,7 @@ mod why_not;
 
 pub use check::{Checked, check};
 pub use export::export;
+pub use fix::Fixer;
 pub use overrides::RequestOverride;
 pub use prepare::Preparer;
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};

@@ -1,6 +1,7 @@
 //! Resolving: ask, solve, verify, lock.
 
 use crate::{
+    fix::{self, Fixer},
     overrides::{self, RequestOverride},
     prepare::{self, Prepared, Preparer},
 };
@@ -52,6 +53,8 @@ pub struct Request {
     pub build: bool,
     /// What builds what has to be made before the request can be read.
     pub preparer: Option<Arc<dyn Preparer>>,
+    /// What fetches sources that do not name their content; without it they are refused.
+    pub fixer: Option<Arc<dyn Fixer>>,
 }
 
 /// One input: what the plugin is told of it, and what the lock says.
@@ -154,7 +157,7 @@ pub fn resolve(
             }
         };
         let mut build = if request.build {
-            let mut build = opened.build(&answer.chosen, request, &mut applied)?;
+            let mut build = opened.build(&answer.chosen, request, platform, &mut applied)?;
             notes.append(&mut build.notes);
             Some(build)
         } else {
@@ -388,6 +391,7 @@ impl Opened {
         &mut self,
         candidates: &[CandidateId],
         request: &Request,
+        platform: &str,
         applied: &mut [BTreeSet<String>],
     ) -> Result<BuildAnswer, Box<Diagnostic>> {
         let chosen = chosen(&self.universe, candidates);
@@ -411,6 +415,7 @@ impl Opened {
             }
         }
         overrides::apply(request, &mut answer)?;
+        fix::fix(request, platform, &mut answer)?;
         Ok(answer)
     }
 }

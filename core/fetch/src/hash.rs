@@ -62,6 +62,10 @@ impl Hash {
         (bytes.len() == algorithm.length()).then_some(Self { algorithm, bytes })
     }
 
+    pub(crate) fn sha256(bytes: [u8; 32]) -> Self {
+        Self { algorithm: Algorithm::Sha256, bytes: bytes.into() }
+    }
+
     /// The hash in hexadecimal digits.
     pub fn hex(&self) -> String {
         hex(&self.bytes)

@@ -16,12 +16,15 @@
 
 #![deny(missing_docs)]
 
+mod fixed;
 mod folder;
 mod hash;
+mod nar;
 mod package_set;
 mod search;
 mod store;
 
+pub use fixed::fix;
 pub use hash::{Algorithm, Hash};
 pub use package_set::{Found as FoundVersion, versions};
 pub use search::{Attempt, Failure};
@@ -108,6 +111,17 @@ pub struct Source {
     pub urls: Vec<String>,
     /// All that it has to agree with; the first names it in the store. Never empty.
     pub hashes: Vec<Hash>,
+    /// What it is of a Git repository, where it is a folder and not a file; the hash is the folder's.
+    pub revision: Option<Revision>,
+}
+
+/// A commit of a Git repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// The whole id of the commit.
+    pub commit: String,
+    /// Whether its submodules belong to it.
+    pub submodules: bool,
 }
 
 impl Source {
@@ -115,7 +129,16 @@ impl Source {
     pub fn of_lock(artifacts: &BTreeMap<String, Artifact>) -> Result<Vec<Self>, Error> {
         let mut sources = Vec::new();
         for (id, artifact) in artifacts {
-            let Artifact::Fetch { urls, name, hashes } = artifact else { continue };
+            let (urls, name, hashes, revision) = match artifact {
+                Artifact::Fetch { urls, name, hashes } => {
+                    (urls.clone(), name, hashes.as_slice(), None)
+                }
+                Artifact::Git { url, name, commit, submodules, hash, .. } => {
+                    let revision = Revision { commit: commit.clone(), submodules: *submodules };
+                    (vec![url.clone()], name, std::slice::from_ref(hash), Some(revision))
+                }
+                Artifact::Local { .. } | Artifact::Input { .. } => continue,
+            };
             let read = |text: &String| {
                 let bad = || Error::Hash { id: id.clone(), hash: Some(text.clone()) };
                 Hash::of_sri(text).ok_or_else(bad)
@@ -124,7 +147,7 @@ impl Source {
             if hashes.is_empty() {
                 return Err(Error::Hash { id: id.clone(), hash: None });
             }
-            sources.push(Self { id: id.clone(), name: name.clone(), urls: urls.clone(), hashes });
+            sources.push(Self { id: id.clone(), name: name.clone(), urls, hashes, revision });
         }
         Ok(sources)
     }
@@ -154,7 +177,7 @@ pub trait Observer: Sync {
 pub enum Origin {
     /// In the store already.
     Store,
-    /// In this file of a folder.
+    /// In this file of a folder; of a revision, in this folder.
     File(PathBuf),
     /// Behind this address.
     Url(String),
@@ -247,7 +270,11 @@ struct Wanted {
 fn missing(sources: &[Source], store: &Store, report: &mut Report) -> Result<Vec<Wanted>, Error> {
     let mut by_path: BTreeMap<String, Wanted> = BTreeMap::new();
     for source in sources {
-        let path = store.path(&source.hashes[0], &store::safe_name(&source.name));
+        let name = store::safe_name(&source.name);
+        let path = match source.revision {
+            None => store.path(&source.hashes[0], &name),
+            Some(_) => store.folder_path(&source.hashes[0], &name),
+        };
         let wanted = by_path.entry(path.clone()).or_insert_with(|| Wanted {
             source: source.clone(),
             ids: Vec::new(),
@@ -304,14 +331,16 @@ impl<'a> Batch<'a> {
     }
 
     fn add(&self, store: &Store, report: &mut Report) -> Result<(), Error> {
-        let mut by_algorithm: BTreeMap<Algorithm, Vec<_>> = BTreeMap::new();
+        let mut by_kind: BTreeMap<(Algorithm, bool), Vec<_>> = BTreeMap::new();
         for item in &self.items {
-            by_algorithm.entry(item.0.source.hashes[0].algorithm).or_default().push(item);
+            let source = &item.0.source;
+            let kind = (source.hashes[0].algorithm, source.revision.is_some());
+            by_kind.entry(kind).or_default().push(item);
         }
-        for (algorithm, items) in by_algorithm {
+        for ((algorithm, folders), items) in by_kind {
             let files: Vec<_> = items.iter().map(|(_, file, _)| file.clone()).collect();
-            for ((wanted, _, origin), path) in items.into_iter().zip(store.add(algorithm, &files)?)
-            {
+            let paths = store.add(algorithm, folders, &files)?;
+            for ((wanted, _, origin), path) in items.into_iter().zip(paths) {
                 if path != wanted.path {
                     return Err(Error::Changed { name: wanted.source.name.clone(), path });
                 }

@@ -1,15 +1,17 @@
 //! Finds one source: in the folders, then behind its addresses.
 
 use crate::{
-    Error, Options, Origin, Source,
+    Error, Options, Origin, Revision, Source, fixed,
     folder::{Folders, Unfit},
     hash::{self, Algorithm, Hash},
+    nar,
 };
 use std::{
     fs::{self, File},
     io::{self, Seek as _},
     path::{Path, PathBuf},
 };
+use tempfile::TempDir;
 use x2nix_plugin_host::inputs::{Network, download};
 use x2nix_protocol::Diagnostic;
 
@@ -50,6 +52,8 @@ pub enum Attempt {
 /// Where one may look.
 pub(crate) struct Search<'a> {
     folders: Folders,
+    /// The folders as they were given.
+    tops: &'a [PathBuf],
     network: &'a Network,
     algorithms: Vec<Algorithm>,
 }
@@ -60,17 +64,25 @@ pub(crate) enum Found {
     File(PathBuf),
     /// Fetched; the file has no name.
     Fetched(File, String),
+    /// The files of a revision, in a folder below one of the folders.
+    Folder(PathBuf),
+    /// The files of a revision, fetched.
+    CheckedOut(TempDir, String),
 }
 
 impl<'a> Search<'a> {
     pub(crate) fn new(options: &'a Options, algorithms: Vec<Algorithm>) -> Self {
         let Options { folders, network } = options;
+        let tops = folders.as_slice();
         let folders = Folders::new(folders.clone(), algorithms.clone(), network.size);
-        Self { folders, network, algorithms }
+        Self { folders, tops, network, algorithms }
     }
 
     /// Finds a source, or says what was tried.
     pub(crate) fn find(&self, source: &Source) -> Result<Result<Found, Vec<Attempt>>, Error> {
+        if let Some(revision) = &source.revision {
+            return self.find_revision(source, revision);
+        }
         let unfit = match self.folders.find(&names(source), &source.hashes)? {
             Ok(path) => return Ok(Ok(Found::File(path))),
             Err(unfit) => unfit,
@@ -82,6 +94,42 @@ impl<'a> Search<'a> {
         for url in &source.urls {
             match self.fetch(source, url)? {
                 Ok(file) => return Ok(Ok(Found::Fetched(file, url.clone()))),
+                Err(attempt) => attempts.push(attempt),
+            }
+        }
+        Ok(Err(attempts))
+    }
+
+    /// Finds the files of a revision: in a folder that is called as the commit, or behind the address.
+    fn find_revision(
+        &self,
+        source: &Source,
+        revision: &Revision,
+    ) -> Result<Result<Found, Vec<Attempt>>, Error> {
+        let mut attempts = Vec::new();
+        for folder in self.tops.iter().map(|top| top.join(&revision.commit)) {
+            let is_name = revision.commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_name && folder.is_dir() {
+                let hash = nar::hash(&folder).map_err(|error| Error::Io {
+                    what: format!("cannot read {}", folder.display()),
+                    error,
+                })?;
+                match mismatch(source, &folder.display().to_string(), &[hash]) {
+                    Some(mismatch) => attempts.push(mismatch),
+                    None => return Ok(Ok(Found::Folder(folder))),
+                }
+            }
+        }
+        if self.network.offline {
+            return Ok(Err(attempts));
+        }
+        for url in &source.urls {
+            let fetched = fixed::check_out(self.network, url, revision)?;
+            let fetched = fetched
+                .map_err(Attempt::Unreachable)
+                .and_then(|(folder, hash)| mismatch(source, url, &[hash]).map_or(Ok(folder), Err));
+            match fetched {
+                Ok(folder) => return Ok(Ok(Found::CheckedOut(folder, url.clone()))),
                 Err(attempt) => attempts.push(attempt),
             }
         }
@@ -141,6 +189,11 @@ impl Found {
                 Self::File(path) if fs::hard_link(path, to).is_ok() => Ok(fs::metadata(to)?.len()),
                 Self::File(path) => io::copy(&mut File::open(path)?, &mut File::create(to)?),
                 Self::Fetched(file, _) => io::copy(&mut &*file, &mut File::create(to)?),
+                Self::CheckedOut(folder, _) => {
+                    let from = fixed::files_of(folder);
+                    fs::rename(&from, to).or_else(|_| copy_folder(&from, to)).map(|()| 0)
+                }
+                Self::Folder(folder) => copy_folder(folder, to).map(|()| 0),
             }
         };
         copy().map_err(|error| Error::Io {
@@ -151,8 +204,25 @@ impl Found {
 
     pub(crate) fn origin(&self) -> Origin {
         match self {
-            Self::File(path) => Origin::File(path.clone()),
-            Self::Fetched(_, url) => Origin::Url(url.clone()),
+            Self::File(path) | Self::Folder(path) => Origin::File(path.clone()),
+            Self::Fetched(_, url) | Self::CheckedOut(_, url) => Origin::Url(url.clone()),
         }
     }
+}
+
+/// Copies a folder, links as they are.
+fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, from, to) = (entry.file_type()?, entry.path(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy_folder(&from, &to)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
+        } else {
+            fs::copy(&from, &to)?; // with its permissions
+        }
+    }
+    Ok(())
 }

@@ -39,7 +39,17 @@ impl Store {
     /// Where a file with a hash and a name belongs.
     pub(crate) fn path(&self, hash: &Hash, name: &str) -> String {
         let inner = sha256(&format!("fixed:out:{}:{}:", hash.algorithm.name(), hash.hex()));
-        let whole = sha256(&format!("output:out:sha256:{}:{}:{name}", hex(&inner), self.folder));
+        self.of(&format!("output:out:sha256:{}", hex(&inner)), name)
+    }
+
+    /// Where a folder with a hash, as Nix hashes folders, and a name belongs.
+    pub(crate) fn folder_path(&self, hash: &Hash, name: &str) -> String {
+        self.of(&format!("source:{}:{}", hash.algorithm.name(), hash.hex()), name)
+    }
+
+    /// The path of what is described so.
+    fn of(&self, what: &str, name: &str) -> String {
+        let whole = sha256(&format!("{what}:{}:{name}", self.folder));
         let mut folded = [0; 20];
         whole.iter().enumerate().for_each(|(place, byte)| folded[place % 20] ^= byte);
         format!("{}/{}-{name}", self.folder, base32(&folded))
@@ -56,14 +66,17 @@ impl Store {
         Ok(missing)
     }
 
-    /// Adds files under the names that they have, and gives their paths in the store, in order.
+    /// Adds files, or folders, under the names that they have, and gives their paths in the store, in
+    /// order.
     pub(crate) fn add(
         &self,
         algorithm: Algorithm,
+        folders: bool,
         files: &[PathBuf],
     ) -> Result<Vec<String>, Error> {
-        let flags = ["--add-fixed", algorithm.name()].map(OsStr::new);
-        let words = flags.into_iter().chain(files.iter().map(|file| file.as_os_str()));
+        let recursive: &[&str] = if folders { &["--recursive"] } else { &[] };
+        let flags = ["--add-fixed"].iter().chain(recursive).copied().chain([algorithm.name()]);
+        let words = flags.map(OsStr::new).chain(files.iter().map(|file| file.as_os_str()));
         let answer = run("nix-store", words)?;
         let paths: Vec<_> = answer.lines().map(str::to_owned).collect();
         if paths.len() == files.len() && paths.iter().all(|path| path.starts_with(&self.folder)) {
@@ -151,6 +164,12 @@ mod tests {
                 "/nix/store/g4858g2zzns2ah5vmq7c9alxnqx17mbq-hello.tar.gz",
             ),
         ];
+        // nix-store --add-fixed --recursive sha256, of a folder with nothing in it
+        let empty = Hash::of_sri("sha256-pQpattmS9VmO3ZIQUFn66az8GSmB4IvYhTTCFn6SUmo=").unwrap();
+        assert_eq!(
+            store.folder_path(&empty, "source"),
+            "/nix/store/0ccnxa25whszw7mgbgyzdm4nqc0zwnm8-source"
+        );
         for (sri, path) in golden {
             assert_eq!(store.path(&Hash::of_sri(sri).unwrap(), "hello.tar.gz"), path);
         }

@@ -126,6 +126,14 @@ fn check_artifact(
                 report("lock::path", format!("artifact {key} is called {name:?}"));
             }
         }
+        Artifact::Git { url, commit, hash, name, .. } => {
+            if url.is_empty() || commit.is_empty() || hash.is_empty() {
+                report("lock::artifact", format!("artifact {key} has no address, commit or hash"));
+            }
+            if name.contains('/') || name.is_empty() {
+                report("lock::path", format!("artifact {key} is called {name:?}"));
+            }
+        }
         Artifact::Local { path } => {
             if !stays(path) {
                 report(

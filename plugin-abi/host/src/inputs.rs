@@ -24,7 +24,7 @@ mod unpack;
 
 pub use pack::Pack;
 pub use place::{GitPlace, Place};
-pub use remote::{Network, Progress, download};
+pub use remote::{Network, Progress, check_out, download};
 pub use unpack::{Limits, read_archive};
 
 use archive::Archive;

@@ -100,8 +100,29 @@ pub enum Artifact {
         urls: Vec<String>,
         /// What it is called; no folder.
         name: String,
-        /// Its hashes in SRI form, the strongest first: `sha256-…`.
+        /// Its hashes in SRI form, the strongest first: `sha256-…`. None: whoever makes the lock
+        /// fetches the file and says which.
         hashes: Vec<String>,
+    },
+    /// A revision of a Git repository.
+    Git {
+        /// The address of the repository: `https://…`, `ssh://…`, `git://…`, `file://…`.
+        url: String,
+        /// A branch, a tag, or the whole id of a commit; `None`: what its `HEAD` is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// What it is called; no folder.
+        name: String,
+        /// Whether its submodules belong to it.
+        #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+        submodules: bool,
+        /// The whole id of the commit; empty: whoever makes the lock looks which one that is.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        commit: String,
+        /// The hash of its files, as Nix hashes a folder, in SRI form; empty: whoever makes the lock
+        /// fetches them and says which.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        hash: String,
     },
     /// A folder of the project, relative to its top; `.` for all of it.
     Local {
@@ -115,6 +136,36 @@ pub enum Artifact {
         /// The path in it.
         path: String,
     },
+}
+
+impl Artifact {
+    /// Whether it names its content, so that a build gets that and nothing else. What lies in a
+    /// project or an input is named by that.
+    pub fn is_fixed(&self) -> bool {
+        match self {
+            Self::Fetch { hashes, .. } => !hashes.is_empty(),
+            Self::Git { commit, hash, .. } => !commit.is_empty() && !hash.is_empty(),
+            Self::Local { .. } | Self::Input { .. } => true,
+        }
+    }
+
+    /// Whether it says the same as a fixed one, as far as it says anything.
+    pub fn agrees(&self, fixed: &Self) -> bool {
+        let mut open = fixed.clone();
+        match (self, &mut open) {
+            (Self::Fetch { hashes, .. }, Self::Fetch { hashes: known, .. }) => {
+                known.clone_from(hashes);
+            }
+            (Self::Git { commit, hash, .. }, Self::Git { commit: known, hash: known_hash, .. }) => {
+                if commit.is_empty() {
+                    known.clear();
+                }
+                known_hash.clone_from(hash);
+            }
+            _ => {}
+        }
+        fixed.is_fixed() && open == *self
+    }
 }
 
 /// One derivation.

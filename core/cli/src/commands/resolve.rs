@@ -3,6 +3,7 @@
 use super::{lock_bytes, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
+    fixer::Fetcher,
     package_set::{PackageSetPlace, wishes},
     paths::{folder_of, from_folder},
     preparer::Builder,
@@ -21,7 +22,7 @@ use std::{
 use x2nix_core::{
     Failure, Request, RequestInput, Resolution,
     lock::{self, Lock, Optimality},
-    protocol::{Diagnostic, InputKind, OptionValue, Role},
+    protocol::{Diagnostic, InputKind, OptionValue, Recipe, Role},
 };
 use x2nix_plugin_host::inputs::Place;
 
@@ -63,6 +64,7 @@ pub(crate) fn run(
     package_set.provide(&mut request, &wishes, kept)?;
     request.previous = previous;
     request.build = !dry_run;
+    request.fixer = Some(Arc::new(Fetcher::new(matches.get_flag("offline"))));
     let nixpkgs = matches.get_one::<PathBuf>("nixpkgs").map(PathBuf::as_path);
     request.preparer =
         Some(Arc::new(Builder::new(&opened, &places.lock, &places.folder, nixpkgs, &settings)));
@@ -239,6 +241,18 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
         Err(error) => return Err(unreadable(path, &error)),
     };
     let mut lock = lock::read(&bytes, &path.to_string_lossy())?;
+    let anew: BTreeSet<String> = lock
+        .packages
+        .values()
+        .filter(|package| update.contains(&package.name))
+        .filter_map(|package| package.unit.clone())
+        .collect();
+    for (id, unit) in &lock.units {
+        let is_anew = anew.iter().any(|key| id == key || id.starts_with(&format!("{key}/")));
+        if let (true, Recipe::Build(build)) = (is_anew, &unit.recipe) {
+            build.sources.iter().for_each(|it| drop(lock.artifacts.remove(&it.artifact)));
+        }
+    }
     lock.packages.retain(|_, package| !update.contains(&package.name));
     for prepared in lock.preparations.values_mut() {
         prepared.packages.retain(|_, package| !update.contains(&package.name));

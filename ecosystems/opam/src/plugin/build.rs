@@ -58,8 +58,10 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
         contents.push(readable(&place.file(), content)?);
     }
     let mut packages = BTreeMap::new();
-    for (&(name, place), bytes) in built.iter().zip(&contents) {
-        packages.insert(name, Package::new(session, &by_name, name, place, &bytes.0)?);
+    let have_files = session.repositories.have_files(&places)?;
+    for ((&(name, place), bytes), has_files) in built.iter().zip(&contents).zip(have_files) {
+        let package = Package::new(session, &by_name, name, place, &bytes.0)?;
+        packages.insert(name, Package { has_files, ..package });
     }
 
     let mut answer = BuildAnswer {
@@ -143,6 +145,8 @@ struct Package<'p> {
     owner: Owner<'p>,
     place: &'p Place,
     file: OpamFile<'p>,
+    /// Whether there are files beside its opam file.
+    has_files: bool,
     /// What its build sees, by name.
     edges: BTreeMap<&'p str, UnitEdge>,
 }
@@ -157,7 +161,7 @@ impl<'p> Package<'p> {
     ) -> PluginResult<Self> {
         let file = OpamFile::parse(bytes).map_err(|error| syntax_error(&error, &place.file()))?;
         let owner = session.owner(name, &chosen[name].version);
-        let mut package = Self { owner, place, file, edges: BTreeMap::new() };
+        let mut package = Self { owner, place, file, has_files: false, edges: BTreeMap::new() };
         package.edges = package.needs(session, chosen)?;
         Ok(package)
     }
@@ -188,10 +192,11 @@ impl<'p> Package<'p> {
     }
 
     /// Whether there is nothing to build and nothing to install: a package that only stands for
-    /// others. Files beside it may be a `.install` file, so `extra-files` count.
+    /// others. Files beside it may be a `.install` file, so they count.
     fn is_empty(&self) -> bool {
         let nothing = |field: &str| self.file.field(field).is_none();
-        ["build", "install", "substs", "setenv", "depexts", "extra-files"].into_iter().all(nothing)
+        ["build", "install", "substs", "setenv", "depexts"].into_iter().all(nothing)
+            && !self.has_files
             && self.file.url().is_ok_and(|url| url.is_none())
             && self.file.extra_sources().is_ok_and(|extra| extra.is_empty())
             && !self.owner.local

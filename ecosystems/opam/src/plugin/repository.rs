@@ -8,7 +8,7 @@ use super::request::Local;
 use crate::package::name::{check_name, split_package};
 use crate::version;
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
     Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, Origin, PluginResult,
     ReadRequest, TreeId,
@@ -56,10 +56,24 @@ impl Place {
         format!("{}{}", self.prefix, self.path)
     }
 
+    /// The folder of what lies beside its opam file and goes into its source.
+    pub(super) fn files(&self) -> String {
+        format!("{}/files", self.folder())
+    }
+
     /// The folder of its opam file, without `/` at the end.
     pub(super) fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
+}
+
+/// The positions of places, by tree.
+fn by_tree(places: &[&Place]) -> BTreeMap<TreeId, Vec<usize>> {
+    let mut trees: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (index, place) in places.iter().enumerate() {
+        trees.entry(place.tree).or_default().push(index);
+    }
+    trees
 }
 
 impl Repositories {
@@ -117,15 +131,24 @@ impl Repositories {
         Ok(found)
     }
 
+    /// Whether there are files beside the opam files at some places, in their order: one question for each
+    /// tree.
+    pub(super) fn have_files(&self, places: &[&Place]) -> PluginResult<Vec<bool>> {
+        let mut found = vec![false; places.len()];
+        for (tree, indices) in by_tree(places) {
+            let folders = indices.iter().map(|&index| places[index].files()).collect();
+            let listings = self.host.list(&ListRequest { tree, folders })?.listings;
+            for (index, listing) in indices.into_iter().zip(listings) {
+                found[index] = listing.is_some_and(|entries| !entries.is_empty());
+            }
+        }
+        Ok(found)
+    }
+
     /// Reads the opam files at some places, in their order: one question for each tree.
     pub(super) fn contents(&self, places: &[&Place]) -> PluginResult<Vec<FileContent>> {
         let mut contents = vec![FileContent::Missing; places.len()];
-        let mut trees: Vec<_> = places.iter().map(|place| place.tree).collect();
-        trees.sort_unstable();
-        trees.dedup();
-        for tree in trees {
-            let indices: Vec<_> =
-                (0..places.len()).filter(|&index| places[index].tree == tree).collect();
+        for (tree, indices) in by_tree(places) {
             let paths = indices.iter().map(|&index| places[index].path.clone()).collect();
             let files = self.host.read(&ReadRequest { tree, paths })?.files;
             for (index, content) in indices.into_iter().zip(files) {

@@ -44,7 +44,7 @@ pub struct GitPlace {
 const LENGTH: usize = 2048;
 
 /// The ways in which git may be told to reach a repository.
-const GIT_SCHEMES: [&str; 4] = ["https", "http", "ssh", "file"];
+const GIT_SCHEMES: [&str; 5] = ["https", "http", "ssh", "git", "file"];
 
 impl Place {
     /// Reads a place. Addresses of a kind that is not supported are refused, and not taken for paths.
@@ -109,7 +109,7 @@ impl GitPlace {
             None => (text, None),
         };
         if !scheme_of(url).is_some_and(|scheme| GIT_SCHEMES.contains(&scheme)) {
-            return Err(refused(whole, "git can be reached by https, http, ssh and file"));
+            return Err(refused(whole, "git can be reached by https, http, ssh, git and file"));
         }
         let address = Address::of(url, whole)?;
         let is_ssh = url.starts_with("ssh:");

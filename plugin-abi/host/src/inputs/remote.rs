@@ -24,6 +24,7 @@ mod git;
 mod http;
 mod records;
 
+pub use git::check_out;
 pub(super) use git::open as open_git;
 pub use http::download;
 pub(super) use http::open as open_url;

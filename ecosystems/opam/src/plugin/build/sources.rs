@@ -56,10 +56,13 @@ impl Builder<'_> {
             return ".".into();
         };
         let OpenedTree { location, hash, .. } = &opened[position];
-        let artifact = if location.starts_with("git+") {
-            let what = format!("building from the Git revision {location} is not supported yet");
-            self.problem(&package.key(), UnitPart::Source, *package.refuse("name", &what));
-            return package.key();
+        let artifact = if let Scheme::Git { url, revision } = Scheme::of(location) {
+            // The host says with it which commit that was.
+            let (revision, commit) = match revision.and_then(|name| name.split_once(':')) {
+                Some((revision, commit)) => (Some(revision), commit),
+                None => (revision, ""),
+            };
+            git(url, revision, commit)
         } else if location.contains("://") {
             let name = file_name(location);
             Artifact::Fetch { urls: vec![location.clone()], name, hashes: vec![hash.clone()] }
@@ -86,21 +89,20 @@ impl Builder<'_> {
             let input = u32::try_from(input.unwrap_or_default()).unwrap_or(u32::MAX);
             return Ok(Artifact::Input { input, path });
         }
-        let scheme = url.src.split_once("://").map_or("", |(scheme, _)| scheme);
-        if !matches!(scheme, "http" | "https" | "ftp" | "file") || url.src.ends_with(".git") {
-            return Err(
-                package.refuse("url", &format!("a source like {:?} is not supported yet", url.src))
-            );
+        match Scheme::of(&url.src) {
+            Scheme::Git { url, revision } => Ok(git(url, revision, "")),
+            Scheme::Web => Ok(file(url, name)),
+            Scheme::Unfetched if !url.checksums.is_empty() => Ok(file(url, name)),
+            Scheme::Unfetched => {
+                let what = format!("the source {:?} has no checksum", url.src);
+                Err(package.refuse("url", &what))
+            }
+            Scheme::Other(what) => {
+                let help = "replace it by an archive, a Git repository or a folder: [[override]] with a `source` in x2nix.toml";
+                let what = format!("the source {:?} is {what}, which cannot be fetched", url.src);
+                Err(Box::new(package.refuse("url", &what).help(help)))
+            }
         }
-        let mut checksums: Vec<&Checksum> = url.checksums.iter().collect();
-        checksums.sort_by_key(|checksum| std::cmp::Reverse(checksum.kind));
-        let hashes: Vec<String> = checksums.into_iter().filter_map(sri).collect();
-        if hashes.is_empty() {
-            return Err(package.refuse("url", "a source without a checksum is not supported yet"));
-        }
-        let mirrors = url.mirrors.iter().filter(|mirror| mirror.contains("://"));
-        let urls = std::iter::once(&url.src).chain(mirrors).map(ToString::to_string).collect();
-        Ok(Artifact::Fetch { urls, name, hashes })
     }
 
     /// The files that lie beside the opam file.
@@ -110,7 +112,7 @@ impl Builder<'_> {
         }
         let host = &self.session.host;
         let tree = package.place.tree;
-        let top = format!("{}/files", package.place.folder());
+        let top = package.place.files();
         let mut folders = vec![top.clone()];
         let mut paths = Vec::new();
         while !folders.is_empty() {
@@ -132,6 +134,69 @@ impl Builder<'_> {
             build.files.insert(path[top.len() + 1..].to_owned(), Blob(bytes));
         }
         Ok(())
+    }
+}
+
+/// How a source is reached (`OpamUrl.parse`, as opam files are read: the end of an address says nothing).
+enum Scheme<'u> {
+    /// A Git repository.
+    Git { url: &'u str, revision: Option<&'u str> },
+    /// A file that x2nix itself can fetch.
+    Web,
+    /// A file that only Nix can fetch.
+    Unfetched,
+    /// Something else: what it is.
+    Other(&'static str),
+}
+
+impl<'u> Scheme<'u> {
+    fn of(src: &'u str) -> Self {
+        let git = |address: &'u str| match address.split_once('#') {
+            Some((url, revision)) => Self::Git { url, revision: Some(revision) },
+            None => Self::Git { url: address, revision: None },
+        };
+        if let Some(address) = src.strip_prefix("git+") {
+            return git(address);
+        }
+        let scheme = src.split_once("://").map_or("", |(scheme, _)| scheme);
+        match scheme.split('+').next().unwrap_or_default() {
+            "git" => git(src),
+            "hg" => Self::Other("a Mercurial repository"),
+            "darcs" => Self::Other("a Darcs repository"),
+            "http" | "https" if src.ends_with(".git") => {
+                Self::Other("a Git repository without `git+` before its address")
+            }
+            "http" | "https" => Self::Web,
+            "ftp" | "file" => Self::Unfetched,
+            _ => Self::Other("at a place of another machine"),
+        }
+    }
+}
+
+/// A revision of a Git repository, submodules and all, as opam checks it out; the commit may be known.
+fn git(url: &str, revision: Option<&str>, commit: &str) -> Artifact {
+    let name = file_name(url);
+    Artifact::Git {
+        url: url.into(),
+        revision: revision.map(String::from),
+        name: name.strip_suffix(".git").filter(|name| !name.is_empty()).unwrap_or(&name).into(),
+        submodules: true,
+        commit: commit.into(),
+        hash: String::new(),
+    }
+}
+
+/// A file, with all checksums, the strongest first.
+fn file(url: &Url, name: String) -> Artifact {
+    let mut checksums: Vec<&Checksum> = url.checksums.iter().collect();
+    checksums.sort_by_key(|checksum| std::cmp::Reverse(checksum.kind));
+    let mirrors = url.mirrors.iter();
+    let mirrors =
+        mirrors.filter(|mirror| matches!(Scheme::of(mirror), Scheme::Web | Scheme::Unfetched));
+    Artifact::Fetch {
+        urls: std::iter::once(&url.src).chain(mirrors).map(ToString::to_string).collect(),
+        name,
+        hashes: checksums.into_iter().filter_map(sri).collect(),
     }
 }
 

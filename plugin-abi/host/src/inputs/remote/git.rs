@@ -23,7 +23,7 @@
 
 use super::{failed, http::Shown, moved, offline, records::Record, shown_lines, too_large};
 use crate::inputs::{
-    GitPlace, OpenOptions, Opener, Place,
+    GitPlace, Network, OpenOptions, Opener, Place,
     archive::{Bytes, Found, Naming, Source},
     cache::Cache,
     place::is_commit,
@@ -60,12 +60,18 @@ const KEPT: [&str; 8] = [
 ];
 
 /// Settings for every call, against what others might say.
-const SETTINGS: [&str; 12] = [
+const SETTINGS: [&str; 18] = [
     "core.abbrev=40",
     "core.attributesFile=/dev/null",
+    "core.autocrlf=false",
+    "core.fileMode=true",
     "core.fsmonitor=false",
     "core.hooksPath=/dev/null",
+    "core.symlinks=true",
     "fetch.unpackLimit=1",
+    "filter.lfs.process=",
+    "filter.lfs.required=false",
+    "filter.lfs.smudge=",
     "gc.auto=0",
     "http.lowSpeedLimit=100",
     "http.lowSpeedTime=30",
@@ -101,6 +107,40 @@ pub(in crate::inputs) fn open(
         found.notes.push(moved(label));
     }
     Ok(found)
+}
+
+/// Writes the files of a revision to a folder that is there and empty, as a checkout of git has them,
+/// and says which commit it is; where that is known before, the revision does not matter.
+///
+/// # Errors
+///
+/// Where the address cannot be used, the network is not to be, or the revision is not there.
+pub fn check_out(
+    network: &Network,
+    url: &str,
+    revision: Option<&str>,
+    commit: Option<&str>,
+    submodules: bool,
+    to: &Path,
+) -> PluginResult<String> {
+    let label = match commit.or(revision) {
+        Some(name) => format!("git+{url}#{name}"),
+        None => format!("git+{url}"),
+    };
+    let Place::Git(place) = Place::parse(&label)? else { return Err(offline(&label)) };
+    if network.offline {
+        return Err(offline(&label));
+    }
+    let opener = Opener::default().with_network(network.clone());
+    let git = Git::new(&opener, &place.url, &label)?;
+    let commit = if let Some(commit) = &place.commit {
+        git.bring_commit(commit)?
+    } else {
+        let (reference, commit) = git.look_up(place.wanted())?;
+        git.bring(&reference, &commit)?
+    };
+    git.check_out(&commit, to, submodules)?;
+    Ok(commit)
 }
 
 /// One revision that is to be opened.
@@ -238,8 +278,14 @@ impl<'a> Git<'a> {
 
     /// The tar of a commit by its id.
     fn commit(&self, commit: &str) -> PluginResult<File> {
-        let refused = match self.fetch(commit, commit) {
-            Ok((tar, _)) => return Ok(tar),
+        let commit = self.bring_commit(commit)?;
+        self.archive(&commit)
+    }
+
+    /// Fetches a commit by its id.
+    fn bring_commit(&self, commit: &str) -> PluginResult<String> {
+        let refused = match self.bring(commit, commit) {
+            Ok(commit) => return Ok(commit),
             Err(error) if error.code == "input::git" => error,
             Err(error) => return Err(error),
         };
@@ -248,12 +294,17 @@ impl<'a> Git<'a> {
         command.args(["--quiet", "--no-tags", "--", self.url]);
         command.args(["+refs/heads/*:refs/x2nix/heads/*", "+refs/tags/*:refs/x2nix/tags/*"]);
         self.words(command).map_err(|_| refused)?;
-        let commit = self.resolve(commit).map_err(|_| self.no_revision(commit))?;
-        self.archive(&commit)
+        self.resolve(commit).map_err(|_| self.no_revision(commit))
     }
 
     /// Fetches a commit by a name or its id; gives its tar, and the commit that it turned out to be.
     fn fetch(&self, name: &str, expected: &str) -> PluginResult<(File, String)> {
+        let commit = self.bring(name, expected)?;
+        Ok((self.archive(&commit)?, commit))
+    }
+
+    /// Fetches a commit by a name or its id; gives the commit that it turned out to be.
+    fn bring(&self, name: &str, expected: &str) -> PluginResult<String> {
         let mut command = self.command("init", Settings::None);
         // The only other format has longer ids.
         let format = if expected.len() == 64 { "sha256" } else { "sha1" };
@@ -263,8 +314,27 @@ impl<'a> Git<'a> {
         command.args(["--quiet", "--no-tags", "--depth=1", "--no-recurse-submodules", "--"]);
         command.args([self.url, &format!("+{name}:{WANTED}")]);
         self.words(command)?;
-        let commit = self.resolve(WANTED)?;
-        Ok((self.archive(&commit)?, commit))
+        self.resolve(WANTED)
+    }
+
+    /// Writes the files of a commit to a folder that is there and empty, with those of its submodules if
+    /// they are wanted, and nothing of Git's own.
+    fn check_out(&self, commit: &str, to: &Path, submodules: bool) -> PluginResult<()> {
+        let mut command = self.command("checkout", Settings::None);
+        command.env("GIT_WORK_TREE", to).args(["--quiet", "--force", "--detach", commit, "--"]);
+        self.words(command)?;
+        if submodules && fs::symlink_metadata(to.join(".gitmodules")).is_ok() {
+            // Relative addresses in `.gitmodules` start from this one.
+            let mut command = self.command("config", Settings::None);
+            command.args(["remote.origin.url", self.url]);
+            self.words(command)?;
+            // Servers may want the user's settings here as well.
+            let mut command = self.command("submodule", Settings::Users);
+            command.args(["--quiet", "update", "--init", "--recursive"]);
+            command.env("GIT_WORK_TREE", to).current_dir(to);
+            self.words(command)?;
+        }
+        remove_git(to).map_err(|error| no_room(&error))
     }
 
     fn resolve(&self, name: &str) -> PluginResult<String> {
@@ -292,6 +362,7 @@ impl<'a> Git<'a> {
         }
         let protocols = match self.url.split_once(':').map_or("", |(scheme, _)| scheme) {
             "file" => "file",
+            "git" => "git",
             "http" => "http:https",
             _ => "https:ssh",
         };
@@ -367,8 +438,8 @@ impl<'a> Git<'a> {
 
     /// Whether more was fetched than is allowed.
     fn is_full(&self) -> bool {
-        let packs = self.folder.path().join("objects/pack");
-        folder_size(&packs) > self.opener.network.size
+        let size = |name: &str| folder_size(&self.folder.path().join(name));
+        size("objects/pack") + size("modules") > self.opener.network.size
     }
 
     fn said(&self, said: &str) -> Box<Diagnostic> {
@@ -410,7 +481,27 @@ enum Settings {
 
 fn folder_size(folder: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    entries.flatten().filter_map(|entry| entry.metadata().ok()).map(|about| about.len()).sum()
+    let size = |entry: fs::DirEntry| match entry.metadata() {
+        Ok(about) if about.is_dir() => folder_size(&entry.path()),
+        Ok(about) => about.len(),
+        Err(_) => 0,
+    };
+    entries.flatten().map(size).sum()
+}
+
+/// Removes what Git itself leaves below a folder.
+fn remove_git(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let (entry, path) = entry.map(|entry| (entry.file_type(), entry.path()))?;
+        let is_folder = entry?.is_dir();
+        match (path.file_name() == Some(OsStr::new(".git")), is_folder) {
+            (true, true) => fs::remove_dir_all(path)?,
+            (true, false) => fs::remove_file(path)?,
+            (false, true) => remove_git(&path)?,
+            (false, false) => {}
+        }
+    }
+    Ok(())
 }
 
 fn text_of(mut file: File) -> io::Result<String> {
