@@ -101,6 +101,12 @@ let
       name = safeName artifact.name;
       hash = head (artifact.hashes ++ [ (throw "x2nix: the artifact ${id} has no checksum") ]);
     };
+    git = pkgs.fetchgit {
+      inherit (artifact) url hash;
+      name = safeName artifact.name;
+      rev = artifact.commit;
+      fetchSubmodules = artifact.submodules or false;
+    };
     local = tree
       (folder (head (filter (input: input.kind == "project") lock.inputs ++ [ { location = "."; } ])))
       artifact.path;
@@ -111,7 +117,7 @@ let
   unpackers = source:
     let
       artifact = lock.artifacts.${source.artifact};
-      ends = suffix: lib.hasSuffix suffix (artifact.name or artifact.path);
+      ends = suffix: artifact.kind != "git" && lib.hasSuffix suffix (artifact.name or artifact.path);
     in
     optional (ends ".zip") pkgs.buildPackages.unzip ++ optional (ends "zst") pkgs.buildPackages.zstd;
 
