@@ -56,7 +56,8 @@ impl<'a> Sources<'a> {
         let name = match self.lock.artifacts.get(id) {
             Some(Artifact::Fetch { name, .. }) => name,
             Some(Artifact::Local { path } | Artifact::Input { path, .. }) => path,
-            None => return Vec::new(),
+            // A checkout is not unpacked.
+            Some(Artifact::Git { .. }) | None => return Vec::new(),
         };
         let tool = |name: &str| Expr::Name("pkgs").get("buildPackages").get(name);
         let tools = [(".zip", "unzip"), ("zst", "zstd")];
@@ -70,6 +71,15 @@ impl<'a> Sources<'a> {
                     ("name", safe_name(name)),
                     ("urls", Expr::texts(urls.iter().map(String::as_str))),
                     ("hash", Expr::text(hashes.first().map_or("", String::as_str))),
+                ])])
+            }
+            Artifact::Git { url, name, commit, submodules, hash, .. } => {
+                Expr::Name("pkgs").get("fetchgit").call([Expr::set([
+                    ("name", safe_name(name)),
+                    ("url", Expr::text(url)),
+                    ("rev", Expr::text(commit)),
+                    ("hash", Expr::text(hash)),
+                    ("fetchSubmodules", Expr::Bool(*submodules)),
                 ])])
             }
             Artifact::Local { path } => {

@@ -104,6 +104,7 @@ fn every_form_of_source_is_placed() {
                 { "artifact": "fetched", "to": "kept.tar.gz" },
                 { "artifact": "folder", "to": "vendor/two" },
                 { "artifact": "patch", "to": "fix it.patch" },
+                { "artifact": "revision", "to": "checkout" },
             ],
             "files": { "added/bytes": { "base64": "//4A/w==" }, "added/text": "text\n" },
             "patches": ["fix it.patch"],
@@ -112,6 +113,7 @@ fn every_form_of_source_is_placed() {
                 step("test ! -e x2nix.nix -a ! -e x2nix.lock.json -a ! -e result"),
                 step("test \"$(cat vendor/one/in-top)\" = 'one' -a -f vendor/bare/x -a -f vendor/bare/y"),
                 step("test -f kept.tar.gz -a \"$(cat vendor/two/b)\" = b"),
+                step("test \"$(cat checkout/sub/c)\" = c"),
                 step("test \"$(od -An -tx1 added/bytes | tr -d ' ')\" = fffe00ff"),
                 step("test \"$(cat added/text)\" = text -a \"$(cat a.txt)\" = patched"),
                 { "phase": "install", "words": [["test"], [{ "variable": "jobs" }], ["-ge"], ["1"]] },
@@ -136,11 +138,19 @@ fn every_form_of_source_is_placed() {
     // What lies in the store under the name and the hash needs no network.
     project.run("nix-store --add-fixed sha256 one.tgz");
     let hash = project.run("nix-hash --type sha256 --flat --sri one.tgz");
+    project.run("mkdir -p revision/sub; echo c > revision/sub/c");
+    project.run("nix-store --add-fixed --recursive sha256 revision");
+    let checkout = project.run("nix-hash --type sha256 --sri revision");
+    project.run("rm -r revision");
     let artifacts = json!({
         "local": { "kind": "local", "path": "." },
         "fetched": {
             "kind": "fetch", "urls": ["https://x2nix.invalid/one.tgz"], "name": "one.tgz",
             "hashes": [hash],
+        },
+        "revision": {
+            "kind": "git", "url": "https://x2nix.invalid/r.git", "name": "revision",
+            "commit": "0123456789012345678901234567890123456789", "hash": checkout,
         },
         "bare": { "kind": "local", "path": "bare.tar" },
         "folder": { "kind": "input", "input": 1, "path": "two" },
@@ -149,6 +159,37 @@ fn every_form_of_source_is_placed() {
     project.lock(&lock(&json!({ "all@1": all, "single@1": single }), &artifacts));
     assert_eq!(fs::read_to_string(project.build("all").join("a.txt")).unwrap(), "patched\n");
     assert!(project.build("single").join("fix-it.patch").is_file());
+}
+
+/// Where the store does not have it, Nix fetches a revision of Git as it was locked.
+#[test]
+fn a_revision_is_fetched_by_nix() {
+    let Some(project) = Project::new() else { return };
+    let git = "git -c user.name=n -c user.email=e -c commit.gpgSign=false";
+    let fresh = std::process::id();
+    project.run(&format!(
+        "mkdir -p up/sub; echo {fresh} > up/sub/c; cd up; {git} init -q; {git} add .; {git} commit -qm one; \
+         {git} config uploadpack.allowAnySHA1InWant true; chmod -R a+rX . .."
+    ));
+    let commit = project.run("git -C up rev-parse HEAD");
+    project.run("cp -R up copy; rm -rf copy/.git");
+    let hash = project.run("nix-hash --type sha256 --sri copy; rm -r copy");
+    let url = format!("file://{}", project.path("up").display());
+    let artifact = json!({
+        "kind": "git", "url": url, "name": "up", "commit": commit, "hash": hash, "submodules": true,
+    });
+    let unit = json!({
+        "name": "a", "version": "1",
+        "recipe": { "kind": "build", "sources": [{ "artifact": "up" }] },
+    });
+    project.lock(&lock(&json!({ "a@1": unit }), &json!({ "up": artifact })));
+    let pkgs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/nix/pkgs.nix");
+    let built = project.run(&format!(
+        "nix-build --no-out-link --option extra-sandbox-paths \"$PWD\" x2nix.nix -A a.src \
+         --arg pkgs 'import {pkgs} {{ toolchain = builtins.getEnv \"X2NIX_TOOLCHAIN\"; }}'"
+    ));
+    let text = fs::read_to_string(format!("{built}/sub/c")).unwrap();
+    assert_eq!(text, format!("{fresh}\n"));
 }
 
 /// A folder of a source, a step before the patches, the text of another unit's file, and separators
