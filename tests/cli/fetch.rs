@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod package_set;
-#[allow(dead_code)] // the other test programs use all of it
 #[path = "../../plugin-abi/host/tests/support/server.rs"]
 mod server;
 mod sources;

@@ -52,7 +52,9 @@ fn repository(place: &Place) -> String {
             ],
         ),
     ] {
-        files.iter().for_each(|(file, text)| place.write(&format!("{folder}/{file}"), text));
+        for (file, text) in files {
+            place.write(&format!("{folder}/{file}"), text);
+        }
         git(&place.path(folder), &["init", "--quiet", "--initial-branch=main"]);
         git(&place.path(folder), &["add", "--all"]);
         git(&place.path(folder), &["commit", "--quiet", "-m", "one"]);
