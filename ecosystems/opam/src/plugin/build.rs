@@ -6,7 +6,7 @@
 //! ```text
 //! prepare  substs of patches                       (then the patches are applied)
 //! build    the other substs, `build`, `build-doc`
-//! check    `run-test`
+//! check    the commands of `build` that `with-test` changes, `run-test`
 //! install  the folders of a switch, `install`, the `.install` file, the record of the package
 //! ```
 //!

@@ -7,7 +7,7 @@
 
 use super::{Builder, Package, runtime, variables::Known};
 use crate::{
-    filter::{self, Command, Filter, FilterIdent, Piece, Value, Variable, expand_string, pieces},
+    filter::{self, Command, Filter, FilterIdent, Piece, Scope, Value, Variable, expand_string, pieces},
     package::{Filtered, name::InvalidName},
     plugin::word::LateParts,
 };
@@ -26,7 +26,14 @@ impl<'s> Builder<'s> {
         far: &RefCell<BTreeSet<&'s str>>,
     ) -> PluginResult<()> {
         let file = &package.file;
-        let mut writer = Writer { builder: self, package, far, late: LateParts::default(), build };
+        let mut writer = Writer {
+            builder: self,
+            package,
+            far,
+            late: LateParts::default(),
+            build,
+            testing: false,
+        };
 
         let patches = package.read(file.patches())?;
         let substs = package.read(file.substs())?;
@@ -36,11 +43,13 @@ impl<'s> Builder<'s> {
         writer.patches(patches)?;
         writer.subst(Phase::Build, &others);
 
-        writer.all("build", &package.read(file.build())?, Phase::Build)?;
+        let build = package.read(file.build())?;
+        writer.all("build", &build, Phase::Build)?;
         if self.session.environment.documents(package.owner) {
             writer.all("build-doc", &package.read(file.build_doc())?, Phase::Build)?;
         }
         if self.session.environment.tests(package.owner) {
+            writer.tests_of("build", &build)?;
             writer.all("run-test", &package.read(file.run_test())?, Phase::Check)?;
         }
         let install = package.read(file.install())?;
@@ -60,6 +69,8 @@ struct Writer<'w, 's> {
     far: &'w RefCell<BTreeSet<&'s str>>,
     late: LateParts,
     build: &'w mut Build,
+    /// Whether `with-test` holds. It does in the check phase only: before, what tests need is not there.
+    testing: bool,
 }
 
 /// What is left of a filter when locking.
@@ -103,20 +114,39 @@ impl Writer<'_, '_> {
     }
 
     fn all(&mut self, field: &str, commands: &[Command], phase: Phase) -> PluginResult<()> {
+        self.testing = phase == Phase::Check;
         for command in commands {
-            let words =
-                self.words(command).map_err(|error| self.wrong(field, &error.to_string()))?;
-            let words: Option<Vec<_>> = words.iter().map(|text| self.late.word(text)).collect();
-            let mut words =
-                words.ok_or_else(|| self.wrong(field, "a command has NUL characters"))?;
-            if words.first() == Some(&Word::text(RUN)) {
-                words[0] = runtime::program();
-            }
+            let words = self.command(field, command)?;
             if !words.is_empty() {
                 self.step(phase, words);
             }
         }
         Ok(())
+    }
+
+    /// The tests that commands of a build run where `with-test` holds, as `"@runtest" {with-test}` does:
+    /// all from the first command on that is another then, since what follows may rest on it.
+    fn tests_of(&mut self, field: &str, commands: &[Command]) -> PluginResult<()> {
+        for (place, command) in commands.iter().enumerate() {
+            self.testing = false;
+            let untested = self.command(field, command)?;
+            self.testing = true;
+            if self.command(field, command)? != untested {
+                return self.all(field, &commands[place..], Phase::Check);
+            }
+        }
+        Ok(())
+    }
+
+    /// The words of a command; none if it is not run.
+    fn command(&self, field: &str, command: &Command) -> PluginResult<Vec<Word>> {
+        let words = self.words(command).map_err(|error| self.wrong(field, &error.to_string()))?;
+        let words: Option<Vec<_>> = words.iter().map(|text| self.late.word(text)).collect();
+        let mut words = words.ok_or_else(|| self.wrong(field, "a command has NUL characters"))?;
+        if words.first() == Some(&Word::text(RUN)) {
+            words[0] = runtime::program();
+        }
+        Ok(words)
     }
 
     fn wrong(&self, field: &str, what: &str) -> Box<Diagnostic> {
@@ -126,6 +156,9 @@ impl Writer<'_, '_> {
 
     /// A variable; `asked` is set where it is for a `.config` file to say.
     fn value(&self, variable: &Variable<'_>, asked: &Cell<bool>) -> Option<Value> {
+        if variable.name == "with-test" && variable.scope == Scope::Global {
+            return Some(Value::Bool(self.testing));
+        }
         match self.builder.variable(self.package, &self.late, self.far, variable) {
             Known::Value(value) => value,
             Known::Config => {
