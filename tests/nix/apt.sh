@@ -1,6 +1,7 @@
 # Sourced: `fetch_debs SUITE DIR PACKAGE...` downloads packages and all that they need from a Debian
-# suite into DIR/apt/cache/archives. It asks the archive that this machine's own apt asks
-# (or DEBIAN_MIRROR), and changes nothing of this machine's apt.
+# suite into DIR/apt/cache/archives; `apt_for "SUITE..." DIR` makes `apt_options`, with which apt knows those
+# suites as on a machine where nothing is installed. Both ask the archive that this machine's own apt
+# asks (or DEBIAN_MIRROR), and change nothing of this machine's apt.
 
 debian_mirror() {
   { cat /etc/apt/sources.list /etc/apt/sources.list.d/*.{sources,list} 2>/dev/null || true; } |
@@ -8,21 +9,28 @@ debian_mirror() {
     grep -E '/debian/?$' | sed -n 1p
 }
 
-fetch_debs() {
-  local suite=$1 apt=$2/apt mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-  shift 2
+apt_for() {
+  local suites=$1 suite apt=$2/apt mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
   mirror=${DEBIAN_MIRROR:-$(debian_mirror)}
   [ -n "$mirror" ] || { echo "no Debian archive in apt's sources; set DEBIAN_MIRROR" >&2; return 1; }
   rm -rf "$apt"
   mkdir -p "$apt"/{lists/partial,cache/archives/partial}
   : > "$apt/status" # as if nothing were installed, so that the closure is whole
-  echo "deb [signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
-  local options=(
+  for suite in $suites; do
+    echo "deb [signed-by=$keyring] $mirror $suite main"
+  done > "$apt/sources.list"
+  apt_options=(
     -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
     -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::State::lists="$apt/lists"
     -o Dir::Cache="$apt/cache" -o APT::Install-Recommends=0 -o Acquire::Languages=none
-    -o APT::Sandbox::User=root -o Debug::NoLocking=1
+    -o APT::Sandbox::User=root -o Debug::NoLocking=1 -o Acquire::Retries=3
   )
-  apt-get "${options[@]}" -qq update
-  apt-get "${options[@]}" -qq -y --download-only install "$@" > /dev/null
+  apt-get "${apt_options[@]}" -qq update
+}
+
+fetch_debs() {
+  local apt_options
+  apt_for "$1" "$2"
+  shift 2
+  apt-get "${apt_options[@]}" -qq -y --download-only install "$@" > /dev/null
 }

@@ -17,7 +17,8 @@ done
 rm -rf "$dir/apt"
 
 cd "$tree"
-for link in sh:dash sh:bash awk:gawk awk:mawk cc:gcc c++:g++ which:which.debianutils; do
+for link in sh:dash sh:bash awk:gawk awk:mawk cc:gcc c++:g++ which:which.debianutils \
+  automake:automake-1.17 aclocal:aclocal-1.17; do
   name=usr/bin/${link%%:*} target=${link##*:}
   [ -e "$name" ] || [ ! -e "usr/bin/$target" ] || ln -sfn "$target" "$name"
 done

@@ -1,9 +1,11 @@
 # A stand-in for nixpkgs, for tests on machines that have none: the few attributes that x2nix's
 # output and the tests use, on a tree of Debian's tools.
 #   toolchain: the tree's store path, which the sandbox shows as /usr (see up.sh); null: this machine's
+#   systemPackages: the file that says where Debian's packages lie in the store (see system-packages.sh)
 #   lib: the real one may stand here: import <nixpkgs/lib>
 {
   toolchain ? null,
+  systemPackages ? builtins.getEnv "X2NIX_SYSTEM_PACKAGES",
   lib ? import ./stand-in/lib.nix,
   system ? builtins.currentSystem,
 }:
@@ -12,7 +14,25 @@ let
   root = if toolchain == null then "" else "${builtins.storePath toolchain}";
   inherit (import ./stand-in/stdenv.nix { inherit lib system root; }) stdenv tools;
 
-  base = self: {
+  # What depexts ask for, each with its own closure of Debian packages. gst_all_1.gstreamer and the
+  # like lie in a set of their own; libpq is both a package and such a set.
+  debian = import ./stand-in/debian.nix { inherit system root; };
+  nested = builtins.foldl' (
+    set: name:
+    let
+      path = lib.splitString "." name;
+      first = builtins.head path;
+      package = debian name known.${name};
+    in
+    set
+    // {
+      ${first} = (set.${first} or { })
+        // (if path == [ first ] then package else { ${lib.last path} = package; });
+    }
+  ) { } (builtins.attrNames known);
+  known = if systemPackages == "" then { } else lib.importJSON systemPackages;
+
+  base = self: nested // {
     inherit lib stdenv system;
     pkgs = self;
     buildPackages = self;
@@ -75,7 +95,11 @@ let
 
     # Debian's tools under their names in nixpkgs.
     git = tools "git" "2.47" [ "git" ];
-    gmp = tools "gmp" "6.3.0" [ ]; # its headers and library lie in /usr
+    autoconf = tools "autoconf" "2.72" (lib.splitString " " "autoconf autoheader autom4te autoreconf autoscan autoupdate ifnames");
+    automake = tools "automake" "1.17" [ "automake" "aclocal" ];
+    libtool = tools "libtool" "2.5.4" [ "libtool" "libtoolize" ];
+    patchelf = tools "patchelf" "0.18.0" [ "patchelf" ];
+    which = tools "which" "2.21" [ "which" ];
     m4 = tools "gnum4" "1.4.19" [ "m4" ];
     perl = tools "perl" "5.40" [ "perl" ];
     pkg-config = tools "pkg-config" "1.8.1" [ "pkg-config" ];
@@ -84,7 +108,9 @@ let
     findlib = tools "findlib" "1.9.8" [ "ocamlfind" ];
     ocaml = tools "ocaml" "5.3.0" (lib.splitString " " (
       "ocaml ocamlc ocamlc.opt ocamlc.byte ocamlopt ocamlopt.opt ocamldep ocamldep.opt ocamllex "
-      + "ocamllex.opt ocamlyacc ocamlmktop ocamlmklib ocamlcp ocamlrun ocamlobjinfo"
+      + "ocamllex.opt ocamlyacc ocamlmktop ocamlmklib ocamlcp ocamlrun ocamlobjinfo ocamldoc "
+      + "ocamldoc.opt ocamlprof ocamloptp ocamlcmt ocamldebug ocamlopt.byte ocamldep.byte "
+      + "ocamllex.byte ocamlobjinfo.byte ocamlobjinfo.opt"
     ));
     ocamlPackages = { inherit (self) ocaml findlib dune_3; };
   };

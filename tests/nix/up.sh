@@ -1,6 +1,7 @@
 #!/bin/bash
 # eval "$(up.sh [WORKDIR])": from a bare Debian machine to sandboxed Nix builds with OCaml, in about a
 # minute; at once the second time. Writes only into WORKDIR and /nix. Prints the environment to use.
+# X2NIX_SYSTEM: attributes of system-packages.txt to bring beside those marked there, or --all.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 work=$(readlink -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/x2nix-tests}")
@@ -17,5 +18,7 @@ list=$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c 1-16)
   touch "$work/$list/done"
 } >&2
 toolchain=$("$here/add-toolchain.sh" "$work/nix-$suite/bin" "$work/$list/debian-toolchain" "$work/conf")
-printf 'export %s=%q\n' NIX_CONF_DIR "$work/conf" X2NIX_TOOLCHAIN "$toolchain"
+packages=$(PATH=$work/nix-$suite/bin:$PATH "$here/system-packages.sh" "$work" "$work/conf" ${X2NIX_SYSTEM-})
+printf 'export %s=%q\n' NIX_CONF_DIR "$work/conf" X2NIX_TOOLCHAIN "$toolchain" \
+  X2NIX_SYSTEM_PACKAGES "$packages"
 printf 'export PATH=%q:$PATH\n' "$work/nix-$suite/bin"

@@ -93,6 +93,9 @@ for package in "${inputs[@]}"; do
   addToSearchPath PKG_CONFIG_PATH "$package/lib/pkgconfig"
   addToSearchPath CPATH "$package/include"
   addToSearchPath LIBRARY_PATH "$package/lib"
+  # As nixpkgs' linker does, what is linked finds its libraries; the compiler adds these.
+  libraries=("$package"/lib/lib*.so*)
+  [ ${#libraries[@]} = 0 ] || export NIX_LDFLAGS="${NIX_LDFLAGS-} -Wl,-rpath=$package/lib"
   for hook in "${envHooks[@]}"; do "$hook" "$package"; done
 done
 PATH=$inputPath${inputPath:+:}$PATH

@@ -49,7 +49,7 @@ let
   cc = toolsAnd (lib.optionalString (root != "") ''
     for program in cc gcc c++ g++ x86_64-linux-gnu-gcc; do
       rm -f $out/bin/$program
-      printf '#!%s\nexec %s "$@" %s %s\n' ${shell} ${root}/usr/bin/$program \
+      printf '#!%s\nexec %s "$@" $NIX_LDFLAGS %s %s\n' ${shell} ${root}/usr/bin/$program \
         -Wl,--dynamic-linker=${root}/usr/lib64/ld-linux-x86-64.so.2 \
         -Wl,-rpath=${root}/usr/lib/x86_64-linux-gnu > $out/bin/$program
       chmod +x $out/bin/$program
