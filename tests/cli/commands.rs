@@ -63,8 +63,8 @@ fn what_follows_a_command_that_tests_change_is_run_again() {
 
 #[test]
 fn a_build_that_tests_do_not_change_has_no_check() {
-    assert_eq!(steps(r#"build: ["make"] install: ["make" "install"]"#), [
-        "build: make",
-        "install: make install"
-    ]);
+    assert_eq!(
+        steps(r#"build: ["make"] install: ["make" "install"]"#),
+        ["build: make", "install: make install"]
+    );
 }

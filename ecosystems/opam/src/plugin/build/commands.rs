@@ -7,7 +7,9 @@
 
 use super::{Builder, Package, runtime, variables::Known};
 use crate::{
-    filter::{self, Command, Filter, FilterIdent, Piece, Scope, Value, Variable, expand_string, pieces},
+    filter::{
+        self, Command, Filter, FilterIdent, Piece, Scope, Value, Variable, expand_string, pieces,
+    },
     package::{Filtered, name::InvalidName},
     plugin::word::LateParts,
 };
