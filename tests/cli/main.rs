@@ -13,6 +13,7 @@ mod corner_cases;
 mod determinism;
 mod docs;
 mod help;
+mod import;
 mod lock;
 mod no_solution;
 mod overrides;

@@ -7,6 +7,7 @@ pub(crate) mod emit;
 pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod graph;
+pub(crate) mod import;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod shell;

@@ -22,6 +22,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(doctor())
         .subcommand(fetch())
         .subcommands(export(ecosystems))
+        .subcommand(import())
         .subcommand(tree())
         .subcommand(why())
         .subcommand(why_not())
@@ -249,6 +250,15 @@ fn fetch() -> Command {
         .arg(switch("offline").help("Use no network: only the folders"))
         .arg(format())
         .after_help("Examples:\n  x2nix fetch\n  x2nix fetch --offline --from ~/.opam/download-cache")
+}
+
+fn import() -> Command {
+    Command::new("import")
+        .about("Write x2nix.toml from the settings of an opam-nix or Hillingar flake, and tell what it could not carry over")
+        .arg(folder().help("The folder of the flake [default: .]"))
+        .arg(output("output", "The file to write; `-` for standard output [default: x2nix.toml in the project's folder]"))
+        .arg(format())
+        .after_help("Examples:\n  x2nix import\n  x2nix import path/to/project --output -")
 }
 
 fn tree() -> Command {

@@ -35,6 +35,7 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "emit" => commands::emit::run(matches),
         "check" => commands::check::run(&ecosystems, matches, format),
         "export" => commands::export::run(&ecosystems, matches, format),
+        "import" => commands::import::run(matches, format),
         "fetch" => commands::fetch::run(matches, format),
         "tree" => commands::tree::run(matches, format),
         "why" => commands::why::run(matches, format),
