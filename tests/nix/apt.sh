@@ -34,3 +34,24 @@ fetch_debs() {
   shift 2
   apt-get "${apt_options[@]}" -qq -y --download-only install "$@" > /dev/null
 }
+
+# fetch_sources SUITE DIR SOURCE...: downloads the upstream archives of source packages into DIR.
+fetch_sources() {
+  local suite=$1 dir=$2 apt=$2/apt mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+  shift 2
+  mirror=${DEBIAN_MIRROR:-$(debian_mirror)}
+  [ -n "$mirror" ] || { echo "no Debian archive in apt's sources; set DEBIAN_MIRROR" >&2; return 1; }
+  rm -rf "$apt"
+  mkdir -p "$apt"/{lists/partial,cache/archives/partial}
+  : > "$apt/status"
+  echo "deb-src [signed-by=$keyring] $mirror $suite main" > "$apt/sources.list"
+  local options=(
+    -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null
+    -o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::State::lists="$apt/lists"
+    -o Dir::Cache="$apt/cache" -o Acquire::Languages=none -o APT::Sandbox::User=root
+    -o Debug::NoLocking=1 -o Acquire::Retries=3
+  )
+  apt-get "${options[@]}" -qq update
+  (cd "$dir" && apt-get "${options[@]}" -qq source --download-only --tar-only "$@" > /dev/null)
+  rm -rf "$apt"
+}
