@@ -4,7 +4,7 @@
 //! and opam's own version is fixed. What the user sets with `--env` replaces exactly those keys;
 //! what is not set is undefined, which is not the same as empty.
 
-use super::{COMPILER, SYSTEM_COMPILER};
+use super::{COMPILER, SYSTEM_COMPILER, request::Root};
 use crate::filter::{Scope, Value, Variable};
 use std::collections::BTreeMap;
 use x2nix_protocol::{Diagnostic, OpenRequest, PluginResult};
@@ -144,6 +144,20 @@ impl Compiler {
             "source" => Some(Self::Source),
             "nixpkgs" => Some(Self::Nixpkgs),
             _ => None,
+        }
+    }
+
+    /// The package that stands for it among what is asked for, and the option's value. From source that
+    /// is a released compiler, as by default in opam, unless one or its options are asked for by name.
+    pub(super) fn package(self, roots: &[Root]) -> Option<(&'static str, &'static str)> {
+        let is_compiler = |name: &str| {
+            matches!(name, "ocaml-base-compiler" | "ocaml-variants" | "ocaml-compiler")
+                || name.starts_with("ocaml-option-")
+        };
+        match self {
+            Self::Nixpkgs => Some((SYSTEM_COMPILER, "nixpkgs")),
+            Self::Source if roots.iter().any(|root| is_compiler(&root.name)) => None,
+            Self::Source => Some(("ocaml-base-compiler", "source")),
         }
     }
 }

@@ -63,11 +63,11 @@ impl OpamSession {
             ));
         }
         let compiler = Compiler::of(request);
-        if compiler == Some(Compiler::Nixpkgs) {
+        if let Some((name, option)) = compiler.and_then(|it| it.package(&roots)) {
             roots.push(Root {
-                name: SYSTEM_COMPILER.into(),
+                name: name.into(),
                 constraint: crate::formula::Formula::Empty,
-                origin: Origin::new("--compiler nixpkgs", None),
+                origin: Origin::new(format!("--compiler {option}"), None),
             });
         }
         let pinned = request::pinned(host.as_ref(), &locals)?;
