@@ -70,7 +70,46 @@ pub fn import(flake: &str, lock: Option<&str>, label: &str) -> Result<Imported, 
     })
 }
 
+/// Brackets that may be open at once, and tokens that may follow each other without a bracket or a
+/// semicolon: far more than people write, and few enough for the parser, whose time grows with the
+/// square of either.
+const NESTING: usize = 200;
+const RUN: usize = 1000;
+
+/// Where a flake is nested too deeply, or goes on too long, to be read.
+fn too_deep(flake: &str) -> Option<usize> {
+    use rnix::SyntaxKind::{
+        TOKEN_COMMENT, TOKEN_INTERPOL_END, TOKEN_INTERPOL_START, TOKEN_L_BRACE, TOKEN_L_BRACK,
+        TOKEN_L_PAREN, TOKEN_R_BRACE, TOKEN_R_BRACK, TOKEN_R_PAREN, TOKEN_SEMICOLON,
+        TOKEN_WHITESPACE,
+    };
+    let (mut offset, mut depth, mut run) = (0, 0_usize, 0);
+    for (kind, text) in rnix::tokenize(flake) {
+        match kind {
+            TOKEN_L_BRACE | TOKEN_L_BRACK | TOKEN_L_PAREN | TOKEN_INTERPOL_START => {
+                (depth, run) = (depth + 1, 0);
+            }
+            TOKEN_R_BRACE | TOKEN_R_BRACK | TOKEN_R_PAREN | TOKEN_INTERPOL_END => {
+                (depth, run) = (depth.saturating_sub(1), 0);
+            }
+            TOKEN_SEMICOLON => run = 0,
+            TOKEN_WHITESPACE | TOKEN_COMMENT => {}
+            _ => run += 1,
+        }
+        if depth > NESTING || run > RUN {
+            return Some(offset);
+        }
+        offset += text.len();
+    }
+    None
+}
+
 fn read(flake: &str, lock: Option<&str>, label: &str) -> Result<Imported, Box<Diagnostic>> {
+    if let Some(offset) = too_deep(flake) {
+        let line = reader::line_at(flake, offset);
+        let message = format!("{label} is nested too deeply to be read");
+        return Err(refuse("import::deep", message, label, Some(line)));
+    }
     let parsed = rnix::Root::parse(flake);
     if let Some(error) = parsed.errors().first() {
         let line = reader::error_offset(error).map(|offset| reader::line_at(flake, offset));

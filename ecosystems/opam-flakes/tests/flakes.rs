@@ -57,8 +57,8 @@ fn what_is_no_such_flake_is_refused() {
         ("{ }", None, "import::nothing"),
         ("{ outputs = { self }: { }; }", None, "import::nothing"),
         (call, Some("{"), "import::flake-lock Some(1)"),
-        (&"(".repeat(30_000), None, "import::syntax"),
-        (&"[".repeat(30_000), None, "import::syntax"),
+        (&"(".repeat(30_000), None, "import::deep Some(1)"),
+        (&"[".repeat(30_000), None, "import::deep Some(1)"),
         (&" ".repeat(40_000), None, "import::large"),
     ] {
         let told = told(flake, lock);
