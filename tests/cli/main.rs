@@ -15,7 +15,6 @@ mod docs;
 mod help;
 mod import;
 mod lock;
-mod monorepo;
 mod no_solution;
 mod overrides;
 mod real;

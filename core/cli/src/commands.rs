@@ -8,6 +8,7 @@ pub(crate) mod export;
 pub(crate) mod fetch;
 pub(crate) mod graph;
 pub(crate) mod import;
+pub(crate) mod plugin;
 pub(crate) mod resolve;
 pub(crate) mod schema;
 pub(crate) mod shell;

@@ -1,6 +1,6 @@
 //! The plugins that are linked in: the one place where ecosystems are named.
 
-use crate::report::Stop;
+use crate::{plugins::Source, report::Stop};
 use std::sync::Arc;
 use x2nix_core::protocol::{Describe, Diagnostic, Plugin};
 use x2nix_opam::OpamPlugin;
@@ -9,12 +9,16 @@ use x2nix_opam::OpamPlugin;
 pub(crate) struct Ecosystem {
     pub(crate) describe: Describe,
     pub(crate) plugin: Arc<dyn Plugin>,
+    /// The file that it comes from; none where it is linked in.
+    pub(crate) source: Option<Source>,
 }
 
 /// All plugins that are linked in.
 pub(crate) fn linked_in() -> Vec<Ecosystem> {
     let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin)];
-    plugins.into_iter().map(|plugin| Ecosystem { describe: plugin.describe(), plugin }).collect()
+    let linked_in =
+        |plugin: Arc<dyn Plugin>| Ecosystem { describe: plugin.describe(), plugin, source: None };
+    plugins.into_iter().map(linked_in).collect()
 }
 
 /// The plugin of an ecosystem.

@@ -1,6 +1,6 @@
 //! The command line: its commands and flags. Options of an ecosystem come from its plugin.
 
-use crate::ecosystems::Ecosystem;
+use crate::{ecosystems::Ecosystem, plugins};
 use clap::{Arg, ArgAction, ArgGroup, Command, builder::PossibleValuesParser, value_parser};
 use std::path::PathBuf;
 use x2nix_core::protocol::{ExportSpec, OptionSpec, OptionValue};
@@ -29,6 +29,7 @@ pub(crate) fn command(ecosystems: &[Ecosystem]) -> Command {
         .subcommand(diff())
         .subcommand(graph())
         .subcommand(sweep(ecosystems))
+        .subcommand(plugin())
         .subcommand(schema())
         .subcommand(
             Command::new("completions")
@@ -68,6 +69,7 @@ fn resolve(ecosystems: &[Ecosystem]) -> Command {
         .arg(output("lock", "The lock file to write; `-` for standard output [default: DIR/x2nix.lock.json]"))
         .arg(output("nix", "The Nix file to write; `-` for standard output [default: DIR/x2nix.nix]"))
         .arg(switch("dry-run").help("Print the answer, write nothing"))
+        .args(plugins::flags())
         .arg(switch("verbose").short('v').help("Tell all reasons where there is no solution"))
         .arg(format())
         .after_help(
@@ -88,6 +90,7 @@ fn sweep(ecosystems: &[Ecosystem]) -> Command {
                 .help("A package to resolve beside each of them (repeatable)"),
         )
         .args(request_flags())
+        .args(plugins::flags())
         .arg(output(
             "output",
             "Write one JSON object a line to this file; packages that it has already are skipped",
@@ -192,6 +195,7 @@ fn check() -> Command {
         .about("Check a lock file: its form, its claims, and whether it still holds for its inputs")
         .arg(lock())
         .arg(offline())
+        .args(plugins::flags())
         .arg(format())
         .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
 }
@@ -304,6 +308,7 @@ fn why_not() -> Command {
         )
         .arg(lock())
         .arg(platform())
+        .args(plugins::flags())
         .arg(format())
         .after_help("Example:\n  x2nix why-not greet=2.0 --lock examples/hello/x2nix.lock.json")
 }
@@ -334,6 +339,80 @@ fn graph() -> Command {
                 .help("For Graphviz or for Mermaid"),
         )
         .after_help("Example:\n  x2nix graph --lock examples/hello/x2nix.lock.json | dot -Tsvg > graph.svg")
+}
+
+fn plugin() -> Command {
+    let file =
+        || Arg::new("file").required(true).value_name("FILE").value_parser(value_parser!(PathBuf));
+    let path = |name: &'static str, help| output(name, help);
+    Command::new("plugin")
+        .about("Make, look at, install and test plugins")
+        .after_help("Examples:\n  x2nix plugin list\n  x2nix plugin new toy --lang python")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(
+            Command::new("list")
+                .about("Print all plugins: those that are linked in, and those that are installed")
+                .arg(format()),
+        )
+        .subcommand(
+            Command::new("inspect")
+                .about("Print what a plugin's file says of itself, without running it")
+                .arg(file())
+                .arg(format()),
+        )
+        .subcommand(
+            Command::new("add")
+                .about("Install a plugin for this user, in place of one for the same ecosystem")
+                .arg(file())
+                .arg(format()),
+        )
+        .subcommand(
+            Command::new("remove")
+                .about("Remove an installed plugin")
+                .arg(Arg::new("name").required(true).value_name("ECOSYSTEM"))
+                .arg(format()),
+        )
+        .subcommand(
+            Command::new("precompile")
+                .about("Compile a component ahead of its first use")
+                .arg(file())
+                .arg(format()),
+        )
+        .subcommand(
+            Command::new("new")
+                .about("Make the project of a new plugin, with scenarios that it passes")
+                .arg(Arg::new("name").required(true).value_name("DIR").value_parser(value_parser!(PathBuf)).help("The folder to make; its name is that of the ecosystem"))
+                .arg(path("sdk", "The folder of the Rust library, in place of the published crate").value_name("DIR"))
+                .arg(
+                    Arg::new("lang")
+                        .long("lang")
+                        .value_name("LANGUAGE")
+                        .default_value("rust")
+                        .value_parser(PossibleValuesParser::new(["rust", "c", "python", "javascript"]))
+                        .help("The language to write it in"),
+                )
+                .after_help("Example:\n  x2nix plugin new toy --lang python"),
+        )
+        .subcommand(
+            Command::new("pack")
+                .about("Make a plugin's file of a WebAssembly module or component, and put its manifest in")
+                .arg(file())
+                .arg(path("manifest", "The manifest, unless the file has one: plugin.json"))
+                .arg(path("output", "The file to write").required(true)),
+        )
+        .subcommand(
+            Command::new("test")
+                .about("Check that a plugin does what every plugin must, and what its scenarios say")
+                .arg(file())
+                .arg(path("scenarios", "The folder of its scenarios [default: scenarios, where it is there]").value_name("DIR"))
+                .arg(path("replay", "Play a kept conversation again instead"))
+                .args(plugins::flags().into_iter().filter(|flag| {
+                    ["trust-native", "isolate", "plugin-memory", "plugin-time"].iter().any(|it| flag.get_id() == *it)
+                }))
+                .arg(format())
+                .after_help("Example:\n  x2nix plugin test target/toy.wasm --scenarios scenarios"),
+        )
 }
 
 fn schema() -> Command {

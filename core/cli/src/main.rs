@@ -8,6 +8,7 @@ mod fixer;
 mod interface;
 mod package_set;
 mod paths;
+mod plugins;
 mod preparer;
 mod progress;
 mod project;
@@ -27,10 +28,14 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
-    let ecosystems = ecosystems::linked_in();
+    if arguments.get(1).is_some_and(|it| it == plugins::SERVE) {
+        return plugins::serve(&arguments[2..]);
+    }
+    let mut ecosystems = ecosystems::linked_in();
+    plugins::add(&mut ecosystems, &arguments)?;
     let matches = interface::command(&ecosystems).try_get_matches_from(arguments)?;
     let Some((name, matches)) = matches.subcommand() else { return Ok(()) };
-    match name {
+    let done = match name {
         "resolve" => commands::resolve::run(&ecosystems, matches, format),
         "emit" => commands::emit::run(matches),
         "check" => commands::check::run(&ecosystems, matches, format),
@@ -44,9 +49,13 @@ fn run(arguments: Vec<std::ffi::OsString>, format: Format) -> Result<(), Stop> {
         "diff" => commands::diff::run(matches, format),
         "graph" => commands::graph::run(matches),
         "sweep" => commands::sweep::run(&ecosystems, matches, format),
+        "plugin" => commands::plugin::run(&ecosystems, matches, format),
         "schema" => commands::schema::run(matches),
         "completions" => commands::shell::completions(&ecosystems, matches),
         "man" => commands::shell::man(&ecosystems, matches),
         _ => Ok(()),
-    }
+    };
+    // Also of what failed: that is when it is looked at.
+    plugins::keep_records(&ecosystems)?;
+    done
 }

@@ -45,6 +45,24 @@ pub(crate) struct Settings {
     pub(crate) overrides: Vec<RequestOverride>,
     /// The package set of Nix to build with while locking: a path relative to the file.
     pub(crate) nixpkgs: Option<String>,
+    /// Plugins in files, by ecosystem.
+    pub(crate) plugins: BTreeMap<String, PluginSetting>,
+}
+
+/// What the user says of an ecosystem's plugin.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PluginSetting {
+    /// Its file, relative to the settings.
+    pub(crate) file: Option<String>,
+    /// The hash of its file in SRI form; no other is run.
+    pub(crate) hash: Option<String>,
+    /// What it may do: `read=DIR`, `fetch=HOST`, `env=NAME`, `cache=BYTES`.
+    #[serde(default)]
+    pub(crate) allow: Vec<String>,
+    /// Whether it may be a native library; then the hash must be there.
+    #[serde(default)]
+    pub(crate) native: bool,
 }
 
 /// The file as it is written.
@@ -70,6 +88,8 @@ struct Document {
     #[serde(default, rename = "override")]
     overrides: Vec<Spanned<OverrideSetting>>,
     nixpkgs: Option<String>,
+    #[serde(default, rename = "plugin")]
+    plugins: BTreeMap<String, PluginSetting>,
 }
 
 /// The value of an option of the ecosystem.
@@ -178,7 +198,7 @@ impl Settings {
             let line = error.span().and_then(|span| line(span.start));
             Diagnostic::error("settings::syntax", error.message().to_owned())
                 .at(Origin::new(file.to_string_lossy(), line))
-                .help("known settings: ecosystem, roots, platforms, prefer, [environment], [options], repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]]")
+                .help("known settings: ecosystem, roots, platforms, prefer, [environment], [options], repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]], [plugin.ECOSYSTEM]")
         })?;
         let nothing = |it: &ProvidedSetting| it.version.is_none() && it.attribute.is_none();
         if let Some((name, _)) = document.provided.iter().find(|(_, it)| nothing(it)) {
@@ -206,6 +226,7 @@ impl Settings {
             system: system.collect(),
             overrides: overrides.collect::<Result<_, Stop>>()?,
             nixpkgs: document.nixpkgs,
+            plugins: document.plugins,
         })
     }
 }

@@ -19,8 +19,8 @@ use x2nix_lock::{
 use x2nix_model::{CandidateId, Universe, load};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
-    InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_VERSION, Plugin, Provided,
-    ReadRequest, Session, SystemNeed,
+    InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION,
+    Plugin, Provided, ReadRequest, Session, SystemNeed,
 };
 use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
 
@@ -243,15 +243,16 @@ pub(crate) fn question(request: &Request, platform: &str) -> OpenRequest {
         environment: request.environment.clone(),
         options: request.options.clone(),
         provided: request.provided.clone(),
+        user_environment: BTreeMap::new(),
     }
 }
 
 fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>> {
-    if describe.protocol == PROTOCOL_VERSION {
+    if (PROTOCOL_OLDEST..=PROTOCOL_VERSION).contains(&describe.protocol) {
         return Ok(());
     }
     let message = format!(
-        "plugin {} {} speaks protocol {}, this x2nix speaks {PROTOCOL_VERSION}",
+        "plugin {} {} speaks protocol {}, this x2nix speaks {PROTOCOL_OLDEST} to {PROTOCOL_VERSION}",
         describe.ecosystem, describe.version, describe.protocol
     );
     Err(Box::new(

@@ -125,6 +125,10 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
     for (name, document) in [
         ("open-tree-request", serde_json::to_value(OpenTreeRequest { place })),
         ("opened-tree", serde_json::to_value(opened)),
+        (
+            "manifest",
+            serde_json::from_str(r#"{ "protocol": 1, "ecosystem": "a", "version": "1" }"#),
+        ),
     ] {
         assert!(validators[name].is_valid(&document.expect("a document is JSON")), "{name}");
         seen.insert(name, 1);

@@ -38,6 +38,7 @@ pub fn assemble(
         version: LOCK_VERSION,
         ecosystem: plugin.ecosystem.clone(),
         plugin: PluginIdentity {
+            grants: Vec::new(),
             version: plugin.version.clone(),
             protocol: plugin.protocol,
             hash: None,

@@ -69,6 +69,9 @@ pub struct PluginIdentity {
     /// The hash of its file in SRI form; none where it is linked in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<String>,
+    /// What it was allowed to do beside reading the inputs, sorted: `fetch=example.org`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<String>,
 }
 
 /// What was asked for, so that it can be asked again.

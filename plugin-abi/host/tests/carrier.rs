@@ -3,10 +3,16 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
-use x2nix_plugin_host::carrier::through_json;
-use x2nix_protocol::*;
+use x2nix_plugin_host::carrier::{Carrier, Foreign, Tape, through_json};
+use x2nix_protocol::{
+    message::{HostLine, Line, Reply},
+    *,
+};
 
 /// Answers from its host, and refuses what it is told to refuse.
 struct Echo;
@@ -90,4 +96,71 @@ fn answers_errors_and_host_calls_come_through_the_same() {
     let members = session.members(&MembersRequest { sets: vec![SetId(4)] }).unwrap();
     assert_eq!(members.sets, [Members(vec![(4, 2)])]);
     assert_eq!(session.build(&BuildRequest::default()).unwrap_err().code, "test::list");
+}
+
+/// A plugin that answers each method with given bytes.
+struct Raw(BTreeMap<&'static str, Vec<Vec<u8>>>, AtomicUsize);
+
+struct RawLine(BTreeMap<&'static str, Vec<Vec<u8>>>);
+
+impl Carrier for Raw {
+    fn label(&self) -> &'static str {
+        "raw.wasm"
+    }
+
+    fn connect(&self, _: Arc<dyn HostLine>) -> PluginResult<Box<dyn Line>> {
+        // Another answer each time, where there are several.
+        let time = self.1.fetch_add(1, Ordering::Relaxed);
+        let turn = |answers: &Vec<Vec<u8>>| vec![answers[time % answers.len()].clone()];
+        Ok(Box::new(RawLine(self.0.iter().map(|(name, it)| (*name, turn(it))).collect())))
+    }
+}
+
+impl Line for RawLine {
+    fn call(&mut self, method: &str, _: &[u8]) -> PluginResult<Reply> {
+        Ok(Ok(self.0[method][0].clone()))
+    }
+}
+
+#[test]
+fn answers_that_are_none_name_plugin_call_and_place() {
+    let describe = serde_json::to_vec(&Echo.describe()).unwrap();
+    let other = String::from_utf8(describe.clone()).unwrap().replace("Echo", "Other").into_bytes();
+    let open = |text: &[u8]| {
+        let failures = tempfile::tempdir().unwrap();
+        let raw = Raw(
+            BTreeMap::from([("describe", vec![describe.clone()]), ("open", vec![text.to_vec()])]),
+            AtomicUsize::new(0),
+        );
+        let plugin = Foreign::new(Arc::new(raw)).unwrap();
+        let plugin = plugin.with_failures(Some(failures.path().to_owned()));
+        let opened = plugin.open(Arc::new(Trees::default()), &OpenRequest::default());
+        let error = opened.err().unwrap();
+        assert_eq!(error.code, "plugin::answer");
+        assert!(error.message.starts_with("plugin raw.wasm, call `open`: "), "{error}");
+        // What was said is kept, whatever it is, and can be read again.
+        let kept = std::fs::read_dir(failures.path()).unwrap().next().unwrap().unwrap().path();
+        assert!(error.help.unwrap().contains(kept.to_str().unwrap()));
+        Tape::read(&std::fs::read(&kept).unwrap(), "kept").unwrap();
+        error.message
+    };
+    assert!(open(b"{").contains("EOF"));
+    assert!(open(b"{\"roots\": [\"\xff\"]}").contains("at `roots[0]"));
+    assert!(
+        open(br#"{"roots": [], "dictionary": {"sets": [{"name": "x"}]}}"#)
+            .contains("at `dictionary.sets[0].name`")
+    );
+    let deep = [b"{\"roots\": [{\"need\": ".to_vec(), br#"{"all":["#.repeat(10_000)].concat();
+    assert!(open(&deep).contains("recursion limit"));
+    assert!(open(br#"{"roots": []} more"#).contains("trailing"));
+
+    let raw =
+        Raw(BTreeMap::from([("describe", vec![describe.clone(), other])]), AtomicUsize::new(0));
+    let plugin = Foreign::new(Arc::new(raw)).unwrap();
+    let error = plugin.open(Arc::new(Trees::default()), &OpenRequest::default()).err().unwrap();
+    assert!(error.message.contains("the same question has two answers"), "{error}");
+    let old = String::from_utf8(describe).unwrap().replace("\"protocol\":1", "\"protocol\":0");
+    let raw = Raw(BTreeMap::from([("describe", vec![old.into_bytes()])]), AtomicUsize::new(0));
+    let error = Foreign::new(Arc::new(raw)).err().unwrap();
+    assert!(error.message.contains("speaks protocol 0"), "{error}");
 }

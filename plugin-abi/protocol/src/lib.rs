@@ -27,12 +27,15 @@
 
 #![deny(missing_docs)]
 
+pub mod abi;
 mod build;
 mod describe;
 mod diagnostic;
 mod export;
 mod facts;
 mod host;
+mod manifest;
+pub mod message;
 mod open;
 mod plugin;
 mod schema;
@@ -43,6 +46,7 @@ pub use diagnostic::*;
 pub use export::*;
 pub use facts::*;
 pub use host::*;
+pub use manifest::*;
 pub use open::*;
 pub use plugin::*;
 pub use schema::{DOCUMENTS, SchemaDocument};
@@ -52,3 +56,6 @@ pub use schema::{DOCUMENTS, SchemaDocument};
 /// It is apart from the product's version. Adding an optional field keeps it; removing a field or
 /// changing what one means raises it.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The oldest version of the protocol that this host still speaks.
+pub const PROTOCOL_OLDEST: u32 = 1;

@@ -21,6 +21,9 @@ pub struct OpenRequest {
     /// The plugin's own options, by long name; a flag that is given has an empty list.
     #[serde(default)]
     pub options: BTreeMap<String, Vec<String>>,
+    /// Those of the user's environment variables that the plugin asked for and was granted.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub user_environment: BTreeMap<String, String>,
     /// Packages that the package set of Nix provides, by name: their version is fixed.
     #[serde(default)]
     pub provided: BTreeMap<String, Provided>,

@@ -3,7 +3,7 @@
 use crate::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
     FactsRequest, ListAnswer, ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer,
-    OpenRequest, OpenTreeRequest, OpenedTree, ReadAnswer, ReadRequest,
+    OpenRequest, OpenTreeRequest, OpenedTree, PluginManifest, ReadAnswer, ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -24,6 +24,7 @@ macro_rules! documents {
 }
 
 documents! {
+    "manifest" => PluginManifest,
     "describe" => Describe,
     "diagnostic" => Diagnostic,
     "open-request" => OpenRequest,

@@ -5,6 +5,7 @@ use crate::{
     ecosystems::{self, Ecosystem},
     package_set::{agree, wishes},
     paths::folder_of,
+    plugins,
     preparer::{Builder, NO_NIX},
     project::{Wanted, open_inputs, unreadable},
     report::{Format, Stop, answer_json, done},
@@ -37,6 +38,7 @@ pub(crate) fn run(
         Some(path) => Some(format!("{} is not here", path.display())),
         None => match open(&lock, &path, &wanted, matches.get_flag("offline")) {
             Ok((host, request)) => {
+                plugins::check_lock(ecosystem, &lock)?;
                 let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
                 found.extend(checked.stale);
                 found.extend(checked.violations);

@@ -6,6 +6,7 @@ use crate::{
     fixer::Fetcher,
     package_set::{PackageSetPlace, wishes},
     paths::{folder_of, from_folder},
+    plugins,
     preparer::Builder,
     project::{LOCK, NIX, Wanted, open_inputs, place_in_settings, unreadable},
     report::{Format, Stop, answer, answer_json, done, note_all},
@@ -43,6 +44,9 @@ pub(crate) fn run(
     let dry_run = matches.get_flag("dry-run");
 
     let previous = previous(matches, &places.lock, name)?;
+    if let Some(lock) = &previous {
+        plugins::check_lock(ecosystem, lock)?;
+    }
     let mut wanted = Vec::new();
     if places.project {
         let folder = Place::Path(places.folder.clone());
@@ -69,7 +73,7 @@ pub(crate) fn run(
     request.preparer =
         Some(Arc::new(Builder::new(&opened, &places.lock, &places.folder, nixpkgs, &settings)));
     let resolved = x2nix_core::resolve(ecosystem.plugin.as_ref(), &opened.host, &request);
-    let Resolution { lock, notes } =
+    let Resolution { mut lock, notes } =
         resolved.map_err(|failure| match (failure, matches.get_flag("verbose")) {
             (Failure::Unsolvable { platform, mut explanation, notes }, verbose) => {
                 let plugin = ecosystem.plugin.as_ref();
@@ -78,8 +82,9 @@ pub(crate) fn run(
                 explanation.suggestions = help.unwrap_or_default();
                 Stop::Unsolvable { platform, explanation, verbose, notes }
             }
-            (failure, _) => failure.into(),
+            (failure, _) => plugins::blame(ecosystem, failure).into(),
         })?;
+    plugins::sign(ecosystem, &mut lock);
     let notes: Vec<Diagnostic> = opened.notes.into_iter().chain(notes).collect();
     note_all(&notes, format);
     if matches.get_flag("locked") {

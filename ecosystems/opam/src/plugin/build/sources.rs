@@ -9,7 +9,7 @@ use x2nix_protocol::{
 
 impl Builder<'_> {
     /// The package's own source and its extra ones.
-    pub(in crate::plugin) fn sources(
+    pub(super) fn sources(
         &self,
         package: &Package<'_>,
         build: &mut Build,
@@ -85,9 +85,7 @@ impl Builder<'_> {
                     .refuse("url", &format!("the source {path:?} is outside its repository")));
             }
             let inputs = &self.session.inputs;
-            let opened = self.session.pinned.opened.iter().map(|opened| opened.tree);
-            let mut trees = inputs.iter().map(|input| input.tree).chain(opened);
-            let input = trees.position(|tree| tree == package.place.tree);
+            let input = inputs.iter().position(|input| input.tree == package.place.tree);
             let input = u32::try_from(input.unwrap_or_default()).unwrap_or(u32::MAX);
             return Ok(Artifact::Input { input, path });
         }
@@ -108,11 +106,7 @@ impl Builder<'_> {
     }
 
     /// The files that lie beside the opam file.
-    pub(in crate::plugin) fn files(
-        &self,
-        package: &Package<'_>,
-        build: &mut Build,
-    ) -> PluginResult<()> {
+    pub(super) fn files(&self, package: &Package<'_>, build: &mut Build) -> PluginResult<()> {
         if package.owner.local {
             return Ok(());
         }
@@ -214,7 +208,7 @@ fn sri(checksum: &Checksum) -> Option<String> {
 }
 
 /// Whether a relative path stays below where it starts.
-pub(in crate::plugin) fn stays(path: &str) -> bool {
+fn stays(path: &str) -> bool {
     let parts = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     parts && !path.contains('\0')
 }

@@ -1,0 +1,92 @@
+//! A host whose trees are data, and that can be told to misbehave.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicUsize, Ordering},
+};
+use x2nix_protocol::{
+    Blob, Diagnostic, Entry, FileContent, Host, ListAnswer, ListRequest, PluginResult, ReadAnswer,
+    ReadRequest, TreeId,
+};
+
+/// How a host behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As it should.
+    Good,
+    /// This call, counted from 0, is refused.
+    Refuse(usize),
+    /// All files are missing.
+    Missing,
+    /// All files are there and cannot be read.
+    Unreadable,
+    /// All files hold bytes that are no text.
+    Garbage,
+    /// All files are cut off in their middle.
+    Cut,
+}
+
+/// The trees of a scenario.
+pub(crate) struct Trees {
+    all: Vec<BTreeMap<String, String>>,
+    manner: Manner,
+    calls: AtomicUsize,
+}
+
+impl Trees {
+    pub(crate) fn new(trees: &[&BTreeMap<String, String>], manner: Manner) -> Self {
+        let all = trees.iter().map(|&tree| tree.clone()).collect();
+        Self { all, manner, calls: AtomicUsize::new(0) }
+    }
+
+    /// How often it was asked.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.load(Ordering::Relaxed)
+    }
+
+    fn tree(&self, tree: TreeId) -> PluginResult<&BTreeMap<String, String>> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed);
+        if self.manner == Manner::Refuse(call) {
+            let error =
+                Diagnostic::error("kit::refused", "the host refuses, to see what comes of it");
+            return Err(error.access().into());
+        }
+        self.all.get(tree.0 as usize).ok_or_else(|| {
+            Diagnostic::error("kit::tree", format!("there is no tree {}", tree.0)).into()
+        })
+    }
+}
+
+impl Host for Trees {
+    fn list(&self, request: &ListRequest) -> PluginResult<ListAnswer> {
+        let tree = self.tree(request.tree)?;
+        let listing = |folder: &String| {
+            let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+            let below = tree.keys().filter_map(|path| path.strip_prefix(&prefix));
+            let entries: BTreeSet<_> = below
+                .map(|path| match path.split_once('/') {
+                    Some((name, _)) => Entry { name: name.into(), folder: true },
+                    None => Entry { name: path.into(), folder: false },
+                })
+                .collect();
+            (!entries.is_empty()).then(|| entries.into_iter().collect())
+        };
+        Ok(ListAnswer { listings: request.folders.iter().map(listing).collect() })
+    }
+
+    fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer> {
+        let tree = self.tree(request.tree)?;
+        let content = |path: &String| match (tree.get(path), self.manner) {
+            (None, _) | (_, Manner::Missing) => FileContent::Missing,
+            (_, Manner::Unreadable) => FileContent::Unreadable("the host will not".into()),
+            (_, Manner::Garbage) => FileContent::Found(Blob(vec![0xff, 0, 0xc3, b'"', b'{', 0x80])),
+            (Some(text), Manner::Cut) => {
+                FileContent::Found(Blob(text.as_bytes()[..text.len() / 2].to_vec()))
+            }
+            (Some(text), Manner::Good | Manner::Refuse(_)) => {
+                FileContent::Found(Blob(text.clone().into_bytes()))
+            }
+        };
+        Ok(ReadAnswer { files: request.paths.iter().map(content).collect() })
+    }
+}

@@ -1,1 +1,0 @@
-external answer : unit -> int = "tests_answer"

@@ -1,6 +1,0 @@
-#include <caml/mlvalues.h>
-
-value tests_answer(value unit) {
-  (void)unit;
-  return Val_int(42);
-}
