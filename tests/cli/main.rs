@@ -15,6 +15,7 @@ mod docs;
 mod help;
 mod import;
 mod lock;
+mod monorepo;
 mod no_solution;
 mod overrides;
 mod real;

@@ -17,14 +17,16 @@ const COMPILERS: &[(&str, &str)] = &[
     ("app.1", "depends: [\"ocaml\"]\nbuild: [\"make\"]"),
     ("ocaml.5.2.0", OCAML_5_2),
     ("ocaml.5.3.0", OCAML_5_3),
-    ("ocaml-base-compiler.5.3.0", "conflict-class: \"ocaml-core-compiler\"\nbuild: [make]"),
+    ("ocaml-base-compiler.5.3.0", BUILT),
+    ("ocaml-variants.5.3.0", BUILT),
     ("ocaml-system.5.2.0", SYSTEM_5_2),
     ("ocaml-system.5.3.0", SYSTEM_5_3),
     ("tool.2.1", "build: [\"make\"]"),
     ("tool.3", "build: [\"make\"]"),
 ];
+const BUILT: &str = "conflict-class: \"ocaml-core-compiler\"\nbuild: [make]";
 const OCAML_5_2: &str = "depends: [\"ocaml-system\" {= \"5.2.0\"}]\nflags: conf";
-const OCAML_5_3: &str = "depends: [\"ocaml-base-compiler\" {= \"5.3.0\"} | \"ocaml-system\" {= \"5.3.0\"}]\nbuild: [\"ocaml\" \"x.ml\"]";
+const OCAML_5_3: &str = "depends: [\"ocaml-base-compiler\" {= \"5.3.0\"} | \"ocaml-variants\" | \"ocaml-system\" {= \"5.3.0\"}]\nbuild: [\"ocaml\" \"x.ml\"]";
 const SYSTEM_5_2: &str = "conflict-class: \"ocaml-core-compiler\"\nflags: [compiler avoid-version]\navailable: sys-ocaml-version = \"5.2.0\"";
 const SYSTEM_5_3: &str = "conflict-class: \"ocaml-core-compiler\"\nflags: [compiler avoid-version]\navailable: sys-ocaml-version = \"5.3.0\"";
 
@@ -102,6 +104,14 @@ fn a_compiler_is_built_where_that_is_asked_for() {
         json!(["app@1", "ocaml-base-compiler@5.3.0", "ocaml@5.3.0"])
     );
     assert_eq!(lock["platforms"]["x86_64-linux"]["environment"]["sys-ocaml-version"], Value::Null);
+    let roots = &lock["platforms"]["x86_64-linux"]["roots"];
+    assert!(roots.as_array().unwrap().iter().any(|root| root["need"] == "ocaml-base-compiler"));
+    // Who names one gets that.
+    place.x2nix(&format!("{RESOLVE} --compiler source --root ocaml-variants --update")).exits(0);
+    assert_eq!(
+        self::lock(&place)["platforms"]["x86_64-linux"]["packages"],
+        json!(["app@1", "ocaml-variants@5.3.0", "ocaml@5.3.0"])
+    );
     let both = place.x2nix(&format!("{RESOLVE} --compiler source --root ocaml-system --update"));
     both.exits(1).says("`--compiler source` asks for one that is built");
 }

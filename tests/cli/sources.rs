@@ -101,7 +101,8 @@ fn a_branch_is_locked_as_the_commit_that_it_is_and_reaches_the_store() {
     assert_eq!(locked["hash"], format!("sha256-{}", hash.trim()));
 
     // The branch moves; the lock does not, without git and offline, until it is asked to.
-    place.write("outer/a.txt", "two\n");
+    let two = super::fresh(); // no store has it yet
+    place.write("outer/a.txt", &two);
     git(&place.path("outer"), &["commit", "--quiet", "-am", "three"]);
     let second = git(&place.path("outer"), &["rev-parse", "HEAD"]);
     place.x2nix(&format!("{RESOLVE} --offline")).exits(0);
@@ -117,7 +118,7 @@ fn a_branch_is_locked_as_the_commit_that_it_is_and_reaches_the_store() {
     let fetched = with_nix(&place, "fetch --format json").exits(0).json();
     assert_eq!(fetched["fetched"], 1);
     let path = fetched["sources"]["a@1"]["path"].as_str().unwrap();
-    assert_eq!(fs::read_to_string(format!("{path}/a.txt")).unwrap(), "two\n");
+    assert_eq!(fs::read(format!("{path}/a.txt")).unwrap(), two);
     assert_eq!(fs::read_to_string(format!("{path}/mod/inner.txt")).unwrap(), "inner\n");
     assert_eq!(
         with_nix(&place, "fetch --format json --offline").exits(0).json()["already_there"],

@@ -2,18 +2,24 @@
 
 use crate::{Lock, LockedNeed};
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 use x2nix_protocol::{Artifact, Diagnostic, LatePart, Part, Recipe, Unit, Word};
 
 /// Checks that everything a lock refers to is in it, that units form no cycle, and that no path
 /// leaves its place. It says nothing about whether the facts were right.
 pub fn check_claims(lock: &Lock) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    let has_nul = serde_json::to_value(lock).is_ok_and(|value| has_nul(&value));
     let mut report = |code: &str, message: String| {
         found.push(
             Diagnostic::error(code, message)
                 .help("the lock file was changed by hand or by a merge: run `x2nix resolve`"),
         );
     };
+    if has_nul {
+        let message = "a text of the lock holds a NUL, which neither Nix nor a shell can take";
+        report("lock::nul", message.to_owned());
+    }
     for (platform, answer) in &lock.platforms {
         let known = |id: &String| answer.packages.binary_search(id).is_ok();
         let mut check_need = |owner: &str, need: &LockedNeed| {
@@ -65,6 +71,23 @@ pub fn check_claims(lock: &Lock) -> Vec<Diagnostic> {
     found
 }
 
+/// Whether a text in a document holds a NUL.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(fields) => fields.iter().any(|(name, it)| name.contains('\0') || has_nul(it)),
+        _ => false,
+    }
+}
+
+/// Whether an environment may have a variable of this name.
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 /// Whether a relative path stays below where it starts.
 fn stays(path: &str) -> bool {
     !path.starts_with('/') && !path.split('/').any(|part| part == "..") && !path.contains('\0')
@@ -72,6 +95,15 @@ fn stays(path: &str) -> bool {
 
 fn check_unit(lock: &Lock, id: &str, unit: &Unit, report: &mut impl FnMut(&str, String)) {
     let Recipe::Build(build) = &unit.recipe else { return };
+    for operation in build.environment.iter().chain(&unit.exports) {
+        if !is_variable(&operation.variable) {
+            let name = &operation.variable;
+            report(
+                "lock::variable",
+                format!("unit {id} sets {name:?}, which is no name of a variable"),
+            );
+        }
+    }
     for source in &build.sources {
         if !lock.artifacts.contains_key(&source.artifact) {
             report(

@@ -11,6 +11,7 @@ mod build;
 mod dictionary;
 mod environment;
 mod facts;
+mod monorepo;
 mod repository;
 mod request;
 mod session;
@@ -34,6 +35,12 @@ impl Plugin for OpamPlugin {
             help: help.into(),
             ..OptionSpec::default()
         };
+        let texts = |name: &str, help: &str| OptionSpec {
+            name: name.into(),
+            help: help.into(),
+            value: OptionValue::Texts,
+            provides: BTreeMap::new(),
+        };
         Describe {
             ecosystem: "opam".into(),
             version: env!("CARGO_PKG_VERSION").into(),
@@ -46,6 +53,11 @@ impl Plugin for OpamPlugin {
                 flag("with-doc", "Include what the documentation of the requested packages needs"),
                 flag("with-dev-setup", "Include what the developers of the requested packages need"),
                 flag("use-opam-locked", "Read NAME.opam.locked in place of NAME.opam where it is there"),
+                flag("monorepo", "Compile the dependencies with the project, in one workspace, as opam-monorepo does"),
+                flag("build-only", "In a monorepo, leave out what the tests need"),
+                flag("require-cross-compile", "In a monorepo, where versions of a package are tagged cross-compile, take only those"),
+                texts("ocaml-version", "In a monorepo, the version of the compiler"),
+                texts("opam-provided", "In a monorepo, a package that is built apart, for the machine that builds"),
                 OptionSpec {
                     name: "switch-export".into(),
                     help: "Ask for the packages in this file of the project, made by `opam switch export`".into(),

@@ -5,7 +5,7 @@
 pname:
 { version, debs }:
 derivation {
-  name = "${builtins.replaceStrings [ "." ] [ "-" ] pname}-${version}";
+  name = "${builtins.replaceStrings [ "." ] [ "-" ] pname}-${builtins.replaceStrings [ "~" ] [ "-" ] version}";
   inherit system root;
   debs = map builtins.storePath debs;
   builder = "${root}/usr/bin/bash";

@@ -7,6 +7,7 @@
 
 mod flakes;
 mod forms;
+mod hostile;
 mod printing;
 mod support;
 
@@ -344,6 +345,21 @@ fn the_example_builds_and_runs() {
         assert!(shell.contains(part), "{part}: {shell}");
     }
     assert!(!shell.contains("-hello-"), "{shell}");
+    // And in it the project is built, tested and run by hand.
+    let by_hand = project.build_expression(
+        r#"pkgs.runCommand "by-hand" { inherit (x.devShells.default) nativeBuildInputs buildInputs; } ''
+          ${x.devShells.default.shellHook}
+          cp -R ${x.hello.src} project
+          chmod -R u+w project
+          cd project
+          export HOME=$PWD
+          dune build --root .
+          dune runtest --root .
+          dune exec --root . -- hello "by hand" > $out
+        ''"#,
+    );
+    let says = fs::read_to_string(by_hand).unwrap();
+    assert_eq!(says, "HELLO, BY HAND! (11 letters, as C counts them)\n");
     assert_eq!(project.eval("builtins.attrNames x.roots"), json!(["hello"]));
     assert_eq!(project.eval("builtins.attrNames x.checks"), json!(["hello"]));
 }

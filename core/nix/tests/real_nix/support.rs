@@ -97,6 +97,17 @@ impl Project {
         })
     }
 
+    /// Builds an attribute, or gives what was said where that fails.
+    pub(crate) fn try_build(&self, attribute: &str) -> Result<PathBuf, String> {
+        let derivation =
+            self.in_both(|| done(self.nix("nix-instantiate", "x2nix.nix").args(["-A", attribute])));
+        let output = Command::new("nix-store").args(["--realise", &derivation]).output().unwrap();
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout).unwrap().trim_end().into());
+        }
+        Err(message(&output))
+    }
+
     /// Builds what a command makes a derivation of.
     fn realise(&self, instantiate: impl Fn() -> Command) -> PathBuf {
         let derivation = self.in_both(|| done(&mut instantiate()));

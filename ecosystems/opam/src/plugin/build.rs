@@ -17,11 +17,12 @@
 mod commands;
 mod environment;
 mod runtime;
-mod sources;
+pub(super) mod sources;
 mod system;
 mod variables;
 
 use super::{
+    dictionary::Side,
     environment::Owner,
     repository::Place,
     request::{BOUNDED, parse_bounded, readable, syntax_error},
@@ -35,35 +36,18 @@ use crate::{
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Artifact, Build, BuildAnswer, BuildProblem, BuildRequest, Chosen, Diagnostic, Meta, Origin,
-    PluginResult, Purpose, Recipe, Role, Selection, SystemNeed, Unit, UnitEdge, UnitPart,
+    Artifact, Blob, Build, BuildAnswer, BuildProblem, BuildRequest, Chosen, Diagnostic, Meta,
+    Origin, PluginResult, Purpose, Recipe, Role, Selection, SystemNeed, TreeId, Unit, UnitEdge,
+    UnitPart,
 };
 
 /// Makes the units of the chosen packages, and tells of all that cannot be built.
 pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResult<BuildAnswer> {
-    let chosen: Vec<_> = request
+    let chosen: Vec<Choice<'_>> = request
         .chosen
         .iter()
         .map(|chosen| version(session, *chosen))
         .collect::<PluginResult<_>>()?;
-    let by_name: BTreeMap<_, _> = chosen.iter().copied().collect();
-    let built: Vec<(&str, &Place)> = by_name
-        .iter()
-        .filter(|(name, _)| !session.provided.contains_key(**name))
-        .filter_map(|(&name, version)| Some((name, version.place.as_ref()?)))
-        .collect();
-    let places: Vec<&Place> = built.iter().map(|&(_, place)| place).collect();
-    let mut contents = Vec::new();
-    for (place, content) in places.iter().zip(session.repositories.contents(&places)?) {
-        contents.push(readable(&place.file(), content)?);
-    }
-    let mut packages = BTreeMap::new();
-    let have_files = session.repositories.have_files(&places)?;
-    for ((&(name, place), bytes), has_files) in built.iter().zip(&contents).zip(have_files) {
-        let package = Package::new(session, &by_name, name, place, &bytes.0)?;
-        packages.insert(name, Package { has_files, ..package });
-    }
-
     let mut answer = BuildAnswer {
         selected: request
             .selections
@@ -72,31 +56,121 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
             .collect::<PluginResult<_>>()?,
         ..BuildAnswer::default()
     };
-    let problems = RefCell::default();
-    let builder = Builder { session, chosen: by_name, packages, system: &request.system, problems };
-    for (name, version) in chosen {
+    if session.monorepo.is_some() {
+        super::monorepo::build::build(session, &request.system, &chosen, &mut answer)?;
+    } else {
+        let view: View<'_> = chosen.iter().map(|choice| (choice.name, choice.version)).collect();
+        let contents = Contents::of(session, chosen.iter().copied())?;
+        derive(session, &request.system, Side::Main, view.clone(), view, &contents, &mut answer)?;
+        answer.unit_of = chosen.iter().map(|it| Some(key(it.name, &it.version.version))).collect();
+    }
+    add_runtime(session, &mut answer);
+    Ok(answer)
+}
+
+/// Packages by name, each in one version.
+pub(super) type View<'s> = BTreeMap<&'s str, &'s Version>;
+
+/// A chosen version, and where it is chosen.
+#[derive(Clone, Copy)]
+pub(super) struct Choice<'s> {
+    pub(super) side: Side,
+    pub(super) name: &'s str,
+    pub(super) version: &'s Version,
+}
+
+/// The opam files of what is built, by where they lie.
+pub(super) struct Contents(BTreeMap<(TreeId, String), Blob>);
+
+impl Contents {
+    /// Reads the opam files of chosen versions.
+    pub(super) fn of<'s>(
+        session: &'s OpamSession,
+        chosen: impl Iterator<Item = Choice<'s>>,
+    ) -> PluginResult<Self> {
+        let built = chosen.filter(|choice| !session.provided.contains_key(choice.name));
+        let places: Vec<&Place> =
+            built.filter_map(|choice| choice.version.place.as_ref()).collect();
+        let mut contents = BTreeMap::new();
+        for (place, content) in places.iter().zip(session.repositories.contents(&places)?) {
+            let bytes = readable(&place.file(), content)?;
+            contents.insert((place.tree, place.path.clone()), bytes);
+        }
+        Ok(Self(contents))
+    }
+
+    /// The bytes of one that is built.
+    pub(super) fn get(&self, version: &Version) -> Option<&[u8]> {
+        let place = version.place.as_ref()?;
+        self.0.get(&(place.tree, place.path.clone())).map(|Blob(bytes)| bytes.as_slice())
+    }
+}
+
+/// The packages of a view that are built, on their way to units.
+pub(super) fn packages<'s>(
+    session: &'s OpamSession,
+    side: Side,
+    view: &View<'s>,
+    contents: &'s Contents,
+) -> PluginResult<BTreeMap<&'s str, Package<'s>>> {
+    let built = view.iter().filter(|(name, _)| !session.provided.contains_key(**name));
+    let built: Vec<(&str, &Place, &[u8])> = built
+        .filter_map(|(&name, &version)| {
+            Some((name, version.place.as_ref()?, contents.get(version)?))
+        })
+        .collect();
+    let places: Vec<&Place> = built.iter().map(|&(_, place, _)| place).collect();
+    let have_files = session.repositories.have_files(&places)?;
+    let mut packages = BTreeMap::new();
+    for ((name, place, bytes), has_files) in built.into_iter().zip(have_files) {
+        let package = Package::new(session, view, side, name, place, bytes)?;
+        packages.insert(name, Package { has_files, ..package });
+    }
+    Ok(packages)
+}
+
+/// Makes derivations of the packages `wanted`, which see those of `view`; what has a unit keeps it.
+pub(super) fn derive<'s>(
+    session: &'s OpamSession,
+    system: &'s BTreeMap<String, Vec<SystemNeed>>,
+    side: Side,
+    view: View<'s>,
+    wanted: View<'s>,
+    contents: &'s Contents,
+    answer: &mut BuildAnswer,
+) -> PluginResult<()> {
+    let packages = packages(session, side, &view, contents)?;
+    let builder = Builder { session, chosen: view, packages, system, problems: RefCell::default() };
+    for (name, version) in wanted {
         let key = key(name, &version.version);
+        if answer.units.contains_key(&key) {
+            continue;
+        }
         match builder.unit(name, version) {
             Ok((unit, mut artifacts)) => {
-                answer.units.insert(key.clone(), unit);
+                answer.units.insert(key, unit);
                 answer.artifacts.append(&mut artifacts);
             }
             Err(refusal) => {
                 builder.problem(&key, UnitPart::Other, *refusal);
-                answer.units.insert(key.clone(), bare_unit(name, version));
+                answer.units.insert(key, bare_unit(name, version));
             }
         }
-        answer.unit_of.push(Some(key));
     }
-    if builder.packages.values().any(|package| !package.is_empty()) {
+    answer.problems.append(&mut builder.problems.into_inner());
+    Ok(())
+}
+
+/// The unit that others run their commands with, if one of them does.
+fn add_runtime(session: &OpamSession, answer: &mut BuildAnswer) {
+    let mut edges = answer.units.values().flat_map(|unit| &unit.depends);
+    if edges.any(|edge| edge.unit == runtime::KEY) {
         answer.units.insert(runtime::KEY.into(), runtime::unit(session));
     }
-    answer.problems = builder.problems.into_inner();
-    Ok(answer)
 }
 
 /// The positions of the packages that a selection means.
-fn selected(selection: &Selection, chosen: &[(&str, &Version)]) -> PluginResult<Vec<u32>> {
+fn selected(selection: &Selection, chosen: &[Choice<'_>]) -> PluginResult<Vec<u32>> {
     let (wanted, constraint) = parse_bounded(&selection.text).map_err(|what| {
         let message = format!("{:?} is no package: {what}", selection.text);
         let origin = selection.origin.clone();
@@ -106,67 +180,70 @@ fn selected(selection: &Selection, chosen: &[(&str, &Version)]) -> PluginResult<
     })?;
     let positions = (0..).zip(chosen);
     let meant = positions
-        .filter(|(_, (name, version))| *name == wanted && check(&constraint, &version.version));
+        .filter(|(_, it)| it.side != Side::Source && it.name == wanted)
+        .filter(|(_, it)| check(&constraint, &it.version.version));
     Ok(meant.map(|(position, _)| position).collect())
 }
 
-fn version(session: &OpamSession, chosen: Chosen) -> PluginResult<(&str, &Version)> {
+pub(super) fn version(session: &OpamSession, chosen: Chosen) -> PluginResult<Choice<'_>> {
     let versions = session.versions.get(&chosen.name);
     let version =
         versions.and_then(|versions| versions.get(chosen.candidate as usize)).ok_or_else(|| {
             let message = "asked to build something that was never told of";
             Box::new(Diagnostic::error("opam::protocol", message))
         })?;
-    Ok((session.numbers.name_text(chosen.name), version))
+    let (side, name) = session.numbers.name_text(chosen.name);
+    Ok(Choice { side, name, version })
 }
 
 /// The key of a package's unit.
-fn key(name: &str, version: &str) -> String {
+pub(super) fn key(name: &str, version: &str) -> String {
     format!("{name}@{version}")
 }
 
-struct Builder<'s> {
-    session: &'s OpamSession,
-    /// All chosen packages by name.
-    chosen: BTreeMap<&'s str, &'s Version>,
+pub(super) struct Builder<'s> {
+    pub(super) session: &'s OpamSession,
+    /// The packages that those which are built see, by name.
+    pub(super) chosen: BTreeMap<&'s str, &'s Version>,
     /// Those that are built.
-    packages: BTreeMap<&'s str, Package<'s>>,
+    pub(super) packages: BTreeMap<&'s str, Package<'s>>,
     /// What the user says system packages are.
-    system: &'s BTreeMap<String, Vec<SystemNeed>>,
+    pub(super) system: &'s BTreeMap<String, Vec<SystemNeed>>,
     /// What cannot be built, unless the user overrides it.
-    problems: RefCell<Vec<BuildProblem>>,
+    pub(super) problems: RefCell<Vec<BuildProblem>>,
 }
 
 /// What a unit is made of, by the lock's name for it.
-type Artifacts = BTreeMap<String, Artifact>;
+pub(super) type Artifacts = BTreeMap<String, Artifact>;
 
 /// One package on its way to a unit.
-struct Package<'p> {
-    owner: Owner<'p>,
-    place: &'p Place,
-    file: OpamFile<'p>,
+pub(super) struct Package<'p> {
+    pub(super) owner: Owner<'p>,
+    pub(super) place: &'p Place,
+    pub(super) file: OpamFile<'p>,
     /// Whether there are files beside its opam file.
-    has_files: bool,
+    pub(super) has_files: bool,
     /// What its build sees, by name.
-    edges: BTreeMap<&'p str, UnitEdge>,
+    pub(super) edges: BTreeMap<&'p str, UnitEdge>,
 }
 
 impl<'p> Package<'p> {
     fn new(
         session: &'p OpamSession,
         chosen: &BTreeMap<&'p str, &'p Version>,
+        side: Side,
         name: &'p str,
         place: &'p Place,
         bytes: &'p [u8],
     ) -> PluginResult<Self> {
         let file = OpamFile::parse(bytes).map_err(|error| syntax_error(&error, &place.file()))?;
-        let owner = session.owner(name, &chosen[name].version);
+        let owner = session.owner(side, name, &chosen[name].version);
         let mut package = Self { owner, place, file, has_files: false, edges: BTreeMap::new() };
         package.edges = package.needs(session, chosen)?;
         Ok(package)
     }
 
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         key(self.owner.name, self.owner.version)
     }
 
@@ -176,7 +253,7 @@ impl<'p> Package<'p> {
     }
 
     /// What cannot be built.
-    fn refuse(&self, field: &str, what: &str) -> Box<Diagnostic> {
+    pub(super) fn refuse(&self, field: &str, what: &str) -> Box<Diagnostic> {
         let Owner { name, version, .. } = self.owner;
         Box::new(
             Diagnostic::error("opam::build", format!("{name} {version}: {what}"))
@@ -187,7 +264,7 @@ impl<'p> Package<'p> {
         )
     }
 
-    fn read<T>(&self, value: Result<T, crate::syntax::Error>) -> PluginResult<T> {
+    pub(super) fn read<T>(&self, value: Result<T, crate::syntax::Error>) -> PluginResult<T> {
         value.map_err(|error| syntax_error(&error, &self.place.file()))
     }
 

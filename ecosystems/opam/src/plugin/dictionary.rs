@@ -5,11 +5,32 @@ use crate::formula::Formula;
 use rustc_hash::FxHashMap;
 use x2nix_protocol::{ClassId, Dictionary, Members, NameEntry, NameId, NameKind, SetEntry, SetId};
 
+/// Where a name lives. Each name has versions of its own in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Side {
+    /// In the main context: what is asked for, and in a monorepo the workspace.
+    Main,
+    /// Among the tools that build a monorepo.
+    Host,
+    /// It is no package but a source that packages of a monorepo are taken from.
+    Source,
+}
+
+impl Side {
+    /// The name of the context.
+    fn context(self) -> &'static str {
+        match self {
+            Self::Main | Self::Source => "",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// All numbers that were given out, and those that were not announced yet.
 #[derive(Default)]
 pub(super) struct Numbers {
-    names: Vec<Box<str>>,
-    name_ids: FxHashMap<Box<str>, NameId>,
+    names: Vec<(Side, Box<str>)>,
+    name_ids: [FxHashMap<Box<str>, NameId>; 3],
     sets: Vec<(NameId, Formula<Bound>)>,
     set_ids: FxHashMap<(NameId, String), SetId>,
     class_ids: FxHashMap<Box<str>, ClassId>,
@@ -22,27 +43,28 @@ fn next(length: usize) -> u32 {
 
 impl Numbers {
     /// The number of a name.
-    pub(super) fn name(&mut self, text: &str) -> NameId {
-        if let Some(&id) = self.name_ids.get(text) {
+    pub(super) fn name(&mut self, side: Side, text: &str) -> NameId {
+        let ids = &mut self.name_ids[side as usize];
+        if let Some(&id) = ids.get(text) {
             return id;
         }
         let id = NameId(next(self.names.len()));
-        self.names.push(text.into());
-        self.name_ids.insert(text.into(), id);
-        let entry =
-            NameEntry { text: text.into(), context: String::new(), kind: NameKind::Package };
+        self.names.push((side, text.into()));
+        ids.insert(text.into(), id);
+        let kind = if side == Side::Source { NameKind::Variable } else { NameKind::Package };
+        let entry = NameEntry { text: text.into(), context: side.context().into(), kind };
         self.fresh.names.push(entry);
         id
     }
 
-    /// The name behind a number; empty for a number that was never given out.
-    pub(super) fn name_text(&self, id: NameId) -> &str {
-        self.names.get(id.index()).map_or("", |name| name)
+    /// The name behind a number, and where it lives; empty for a number that was never given out.
+    pub(super) fn name_text(&self, id: NameId) -> (Side, &str) {
+        self.names.get(id.index()).map_or((Side::Main, ""), |(side, name)| (*side, name))
     }
 
     /// The number of the versions of a name that a constraint admits.
-    pub(super) fn set(&mut self, name: &str, constraint: &Formula<Bound>) -> SetId {
-        let name = self.name(name);
+    pub(super) fn set(&mut self, side: Side, name: &str, constraint: &Formula<Bound>) -> SetId {
+        let name = self.name(side, name);
         let text = if constraint.is_empty() { String::new() } else { constraint.to_string() };
         if let Some(&id) = self.set_ids.get(&(name, text.clone())) {
             return id;

@@ -4,7 +4,7 @@
 //! and opam's own version is fixed. What the user sets with `--env` replaces exactly those keys;
 //! what is not set is undefined, which is not the same as empty.
 
-use super::{COMPILER, SYSTEM_COMPILER};
+use super::{COMPILER, SYSTEM_COMPILER, dictionary::Side, request::Root};
 use crate::filter::{Scope, Value, Variable};
 use std::collections::BTreeMap;
 use x2nix_protocol::{Diagnostic, OpenRequest, PluginResult};
@@ -26,6 +26,8 @@ const OF_BUILDS: [(&str, &str); 6] = [
 pub(super) struct Environment {
     /// Their values.
     pub(super) globals: BTreeMap<String, String>,
+    /// Whether some names are in a workspace; what its tests need counts if this is true.
+    monorepo: Option<bool>,
     with_test: bool,
     with_doc: bool,
     with_dev_setup: bool,
@@ -36,10 +38,19 @@ pub(super) struct Environment {
 pub(super) struct Owner<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
+    /// Which side it is on.
+    pub(super) side: Side,
     /// Whether the user asked for the package by name.
     pub(super) requested: bool,
     /// Whether its source has no fixed content: a local folder.
     pub(super) local: bool,
+}
+
+impl<'a> Owner<'a> {
+    /// A package of the project.
+    pub(super) fn of_project(name: &'a str, version: &'a str, side: Side) -> Self {
+        Self { name, version, side, requested: side == Side::Main, local: true }
+    }
 }
 
 impl Environment {
@@ -66,10 +77,36 @@ impl Environment {
         let given = |option: &str| request.options.contains_key(option);
         Ok(Self {
             globals,
+            monorepo: None,
             with_test: given("with-test"),
             with_doc: given("with-doc"),
             with_dev_setup: given("with-dev-setup"),
         })
+    }
+
+    /// Reads facts for a monorepo from now on: what is in the main context is its workspace.
+    pub(super) fn set_monorepo(&mut self, tests: bool) {
+        self.monorepo = Some(tests);
+        self.with_test = tests;
+    }
+
+    /// Sets variables that the user has not set.
+    pub(super) fn set_defaults(&mut self, request: &OpenRequest, values: BTreeMap<String, String>) {
+        let unset = values.into_iter().filter(|(name, _)| !request.environment.contains_key(name));
+        self.globals.extend(unset);
+    }
+
+    /// A variable as `depends` would see it in a monorepo: `monorepo` is defined in the workspace
+    /// (with the value that mirage's own build gives it), and on the host it is not.
+    pub(super) fn in_monorepo(&self, owner: Owner<'_>, variable: &Variable<'_>) -> Option<Value> {
+        match (variable.name, variable.scope) {
+            ("monorepo", Scope::Global) => {
+                (owner.side == Side::Main).then(|| Value::String("opam-monorepo".into()))
+            }
+            // opam-monorepo locks what is released (`filter_deps` of opam-0install).
+            ("dev", Scope::Global) if owner.side == Side::Main => Some(Value::Bool(false)),
+            _ => self.of_package(owner, variable),
+        }
     }
 
     /// A global variable, as `available` sees it.
@@ -83,6 +120,13 @@ impl Environment {
     /// A variable as `depends` sees it (`OpamPackageVar.resolve_switch` with the switches of
     /// `OpamFilter.deps_var_env`).
     pub(super) fn depends(&self, owner: Owner<'_>, variable: &Variable<'_>) -> Option<Value> {
+        match self.monorepo {
+            Some(_) => self.in_monorepo(owner, variable),
+            None => self.of_package(owner, variable),
+        }
+    }
+
+    fn of_package(&self, owner: Owner<'_>, variable: &Variable<'_>) -> Option<Value> {
         let own = match variable.scope {
             Scope::Global | Scope::Own => true,
             Scope::Package(name) => name == owner.name,
@@ -144,6 +188,20 @@ impl Compiler {
             "source" => Some(Self::Source),
             "nixpkgs" => Some(Self::Nixpkgs),
             _ => None,
+        }
+    }
+
+    /// The package that stands for it among what is asked for, and the option's value. From source that
+    /// is a released compiler, as by default in opam, unless one or its options are asked for by name.
+    pub(super) fn package(self, roots: &[Root]) -> Option<(&'static str, &'static str)> {
+        let is_compiler = |name: &str| {
+            matches!(name, "ocaml-base-compiler" | "ocaml-variants" | "ocaml-compiler")
+                || name.starts_with("ocaml-option-")
+        };
+        match self {
+            Self::Nixpkgs => Some((SYSTEM_COMPILER, "nixpkgs")),
+            Self::Source if roots.iter().any(|root| is_compiler(&root.name)) => None,
+            Self::Source => Some(("ocaml-base-compiler", "source")),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! From an opam file to a candidate.
 
 use super::{
-    dictionary::Numbers,
+    dictionary::{Numbers, Side},
     environment::{Environment, Owner},
 };
 use crate::{
@@ -10,11 +10,25 @@ use crate::{
     package::OpamFile,
     syntax,
 };
-use x2nix_protocol::{Candidate, Conflict, Leaf, Mark, Need, Purpose, Requirement, Role};
+use x2nix_protocol::{Candidate, Conflict, Leaf, Mark, Need, Purpose, Requirement, Role, SetId};
+
+/// How formulas become needs: the numbers of their sets, and where the names in them live.
+pub(super) struct Reader<'r> {
+    pub(super) numbers: &'r mut Numbers,
+    pub(super) side: &'r dyn Fn(&str) -> Side,
+    /// What a formula is to its reader; in a monorepo, some of it is not asked there.
+    pub(super) adapt: &'r dyn Fn(Formula<PackageAtom>) -> Formula<PackageAtom>,
+}
+
+impl Reader<'_> {
+    fn set(&mut self, atom: &PackageAtom) -> SetId {
+        self.numbers.set((self.side)(&atom.name), &atom.name, &atom.constraint)
+    }
+}
 
 /// What an opam file says about its version.
 pub(super) fn candidate(
-    numbers: &mut Numbers,
+    reader: &mut Reader<'_>,
     environment: &Environment,
     owner: Owner<'_>,
     provided: bool,
@@ -33,22 +47,24 @@ pub(super) fn candidate(
     }
     let variables = |variable: &Variable<'_>| environment.depends(owner, variable);
     let depends = file.depends()?;
-    requirements(numbers, &filter_depends(&depends, &variables), &mut candidate.requires);
+    let wanted = (reader.adapt)(filter_depends(&depends, &variables));
+    requirements(reader, &wanted, &mut candidate.requires);
     if environment.tests(owner) {
         let untested = |variable: &Variable<'_>| match variable.name {
             "with-test" if variable.scope == Scope::Global => Some(Value::Bool(false)),
             _ => variables(variable),
         };
         let mut normal = Vec::new();
-        requirements(numbers, &filter_depends(&depends, &untested), &mut normal);
+        let wanted = (reader.adapt)(filter_depends(&depends, &untested));
+        requirements(reader, &wanted, &mut normal);
         for requirement in &mut candidate.requires {
             if !normal.contains(requirement) {
                 requirement.purpose = Purpose::Test;
             }
         }
     }
-    filter_depends(&file.depopts()?, &variables).for_each(&mut |atom| {
-        let mut requirement = Requirement::new(leaf(numbers, atom));
+    (reader.adapt)(filter_depends(&file.depopts()?, &variables)).for_each(&mut |atom| {
+        let mut requirement = Requirement::new(leaf(reader, atom));
         requirement.optional = true;
         requirement.line = Some(atom.position.line);
         candidate.requires.push(requirement);
@@ -60,11 +76,12 @@ pub(super) fn candidate(
     });
     conflicts.for_each(&mut |atom| {
         if &*atom.name != owner.name {
-            let set = numbers.set(&atom.name, &atom.constraint);
+            let set = reader.set(atom);
             candidate.conflicts.push(Conflict { set, line: Some(atom.position.line) });
         }
     });
-    candidate.classes = file.conflict_class()?.iter().map(|class| numbers.class(class)).collect();
+    candidate.classes =
+        file.conflict_class()?.iter().map(|class| reader.numbers.class(class)).collect();
     Ok(candidate)
 }
 
@@ -120,40 +137,40 @@ fn brief(filter: &Filter) -> String {
 }
 
 /// The requirements of a formula: one for each part of its outermost conjunction.
-fn requirements(
-    numbers: &mut Numbers,
+pub(super) fn requirements(
+    reader: &mut Reader<'_>,
     formula: &Formula<PackageAtom>,
     into: &mut Vec<Requirement>,
 ) {
     match formula {
         Formula::Empty => {}
-        Formula::And(parts) => parts.iter().for_each(|part| requirements(numbers, part, into)),
-        Formula::Or(parts) if parts.len() == 1 => requirements(numbers, &parts[0], into),
+        Formula::And(parts) => parts.iter().for_each(|part| requirements(reader, part, into)),
+        Formula::Or(parts) if parts.len() == 1 => requirements(reader, &parts[0], into),
         Formula::Atom(_) | Formula::Or(_) => {
             let mut line = None;
             formula.for_each(&mut |atom| line = line.or(Some(atom.position.line)));
-            let mut requirement = Requirement::new(need(numbers, formula));
+            let mut requirement = Requirement::new(need(reader, formula));
             requirement.line = line;
             into.push(requirement);
         }
     }
 }
 
-fn need(numbers: &mut Numbers, formula: &Formula<PackageAtom>) -> Need {
+fn need(reader: &mut Reader<'_>, formula: &Formula<PackageAtom>) -> Need {
     match formula {
         Formula::Empty => Need::All { all: Vec::new() },
-        Formula::Atom(atom) => leaf(numbers, atom),
+        Formula::Atom(atom) => leaf(reader, atom),
         Formula::And(parts) => {
-            Need::All { all: parts.iter().map(|part| need(numbers, part)).collect() }
+            Need::All { all: parts.iter().map(|part| need(reader, part)).collect() }
         }
         Formula::Or(parts) => {
-            Need::Any { any: parts.iter().map(|part| need(numbers, part)).collect() }
+            Need::Any { any: parts.iter().map(|part| need(reader, part)).collect() }
         }
     }
 }
 
-fn leaf(numbers: &mut Numbers, atom: &PackageAtom) -> Need {
-    let set = numbers.set(&atom.name, &atom.constraint);
+fn leaf(reader: &mut Reader<'_>, atom: &PackageAtom) -> Need {
+    let set = reader.set(atom);
     if atom.build || atom.post {
         let role = if atom.build { Role::Build } else { Role::Host };
         Need::Leaf(Leaf { set, role, post: atom.post, features: Vec::new() })

@@ -185,11 +185,31 @@ pub(super) fn pinned(host: &dyn Host, locals: &[Local]) -> PluginResult<Pinned> 
             ));
         };
         pinned.packages.push(Local { name, version: pin.version.to_string(), ..package });
-        if !pinned.opened.iter().any(|known| known.tree == opened.tree) {
-            pinned.opened.push(opened);
-        }
+        pinned.open(opened);
     }
     Ok(pinned)
+}
+
+impl Pinned {
+    /// Notes that a tree was opened.
+    pub(super) fn open(&mut self, opened: OpenedTree) {
+        if !self.opened.iter().any(|known| known.tree == opened.tree) {
+            self.opened.push(opened);
+        }
+    }
+}
+
+/// A repository that the project's own files name.
+pub(super) fn repository(
+    host: &dyn Host,
+    place: String,
+    origin: Origin,
+) -> PluginResult<(OpenedTree, Input)> {
+    let opened = host
+        .open(&OpenTreeRequest { place: place.clone() })
+        .map_err(|error| Box::new(Diagnostic { origin: Some(origin), ..*error }))?;
+    let input = Input { tree: opened.tree, kind: InputKind::Repository, label: place };
+    Ok((opened, input))
 }
 
 /// The packages of a switch that `opam switch export` wrote to a file of a project: each installed

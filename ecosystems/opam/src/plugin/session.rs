@@ -2,9 +2,9 @@
 
 use super::{
     SYSTEM_COMPILER, build,
-    dictionary::Numbers,
+    dictionary::{Numbers, Side},
     environment::{Compiler, Environment, Owner},
-    facts,
+    monorepo::{self, Monorepo},
     repository::{Place, Repositories},
     request::{self, Local, Pinned, Root},
 };
@@ -31,6 +31,8 @@ pub(super) struct OpamSession {
     pub(super) repositories: Repositories,
     pub(super) environment: Environment,
     compiler: Option<Compiler>,
+    /// What is asked of a monorepo, if the project is to be one.
+    pub(super) monorepo: Option<Monorepo>,
     pub(super) provided: BTreeMap<String, Provided>,
     pub(super) locals: Vec<Local>,
     pub(super) pinned: Pinned,
@@ -45,7 +47,7 @@ impl OpamSession {
         host: Arc<dyn Host>,
         request: &OpenRequest,
     ) -> PluginResult<(Self, OpenAnswer)> {
-        let environment = Environment::new(request)?;
+        let mut environment = Environment::new(request)?;
         let locked = request.options.contains_key("use-opam-locked");
         let locals = request::locals(host.as_ref(), &request.inputs, locked)?;
         let mut roots: Vec<Root> =
@@ -63,15 +65,30 @@ impl OpamSession {
             ));
         }
         let compiler = Compiler::of(request);
-        if compiler == Some(Compiler::Nixpkgs) {
+        if let Some((name, option)) = compiler.and_then(|it| it.package(&roots)) {
             roots.push(Root {
-                name: SYSTEM_COMPILER.into(),
+                name: name.into(),
                 constraint: crate::formula::Formula::Empty,
-                origin: Origin::new("--compiler nixpkgs", None),
+                origin: Origin::new(format!("--compiler {option}"), None),
             });
         }
-        let pinned = request::pinned(host.as_ref(), &locals)?;
-        let repositories = Repositories::new(Arc::clone(&host), &request.inputs)?;
+        let mut pinned = request::pinned(host.as_ref(), &locals)?;
+        let mut repositories = request.inputs.clone();
+        let monorepo = Monorepo::new(host.as_ref(), request, &locals, &environment)?;
+        let monorepo = match monorepo {
+            Some((monorepo, settings)) => {
+                environment.set_monorepo(monorepo.tests);
+                environment.set_defaults(request, settings.variables);
+                for (place, origin) in settings.repositories {
+                    let (opened, input) = request::repository(host.as_ref(), place, origin)?;
+                    repositories.push(input);
+                    pinned.open(opened);
+                }
+                Some(monorepo)
+            }
+            None => None,
+        };
+        let repositories = Repositories::new(Arc::clone(&host), &repositories)?;
         let names =
             locals.iter().map(|local| &local.name).chain(roots.iter().map(|root| &root.name));
         let mut session = Self {
@@ -84,10 +101,13 @@ impl OpamSession {
             repositories,
             environment,
             compiler,
+            monorepo,
             locals,
             pinned,
         };
-        let answer = session.open_answer(&roots);
+        let mut answer = session.open_answer(&roots);
+        answer.roots.extend(session.host_roots()?);
+        answer.dictionary = session.numbers.announce();
         Ok((session, answer))
     }
 
@@ -95,7 +115,7 @@ impl OpamSession {
         let mut requirements = Vec::new();
         let mut manifests = Vec::new();
         for local in &self.locals {
-            let set = self.numbers.set(&local.name, &crate::formula::Formula::Empty);
+            let set = self.numbers.set(Side::Main, &local.name, &crate::formula::Formula::Empty);
             let mut requirement = Requirement::new(x2nix_protocol::Need::Set(set));
             requirement.origin = Some(Origin::new(local.path.clone(), None));
             requirements.push(requirement);
@@ -109,13 +129,14 @@ impl OpamSession {
             );
         }
         for root in roots {
-            let set = self.numbers.set(&root.name, &root.constraint);
+            let monorepo = self.monorepo.as_ref();
+            let side = monorepo.map_or(Side::Main, |it| it.side(Side::Main, &root.name));
+            let set = self.numbers.set(side, &root.name, &root.constraint);
             let mut requirement = Requirement::new(x2nix_protocol::Need::Set(set));
             requirement.origin = Some(root.origin.clone());
             requirements.push(requirement);
         }
         OpenAnswer {
-            dictionary: self.numbers.announce(),
             roots: requirements,
             environment: self.environment.globals.clone(),
             manifests,
@@ -124,13 +145,19 @@ impl OpamSession {
         }
     }
 
-    pub(super) fn owner<'a>(&self, name: &'a str, version: &'a str) -> Owner<'a> {
+    pub(super) fn owner<'a>(&self, side: Side, name: &'a str, version: &'a str) -> Owner<'a> {
         Owner {
             name,
             version,
-            requested: self.requested.contains(name),
+            side,
+            requested: side == Side::Main && self.requested.contains(name),
             local: self.local(name).is_some(),
         }
+    }
+
+    /// Whether the user asked for a package by name.
+    pub(super) fn is_requested(&self, name: &str) -> bool {
+        self.requested.contains(name)
     }
 
     /// The package of the project, or the pinned one, that is called so.
@@ -165,37 +192,55 @@ impl OpamSession {
 
 impl Session for OpamSession {
     fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer> {
-        let names: Vec<String> =
-            request.names.iter().map(|&id| self.numbers.name_text(id).to_owned()).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let named = |&id: &NameId| {
+            let (side, name) = self.numbers.name_text(id);
+            (id, side, name.to_owned())
+        };
+        let (sources, named): (Vec<_>, Vec<_>) =
+            request.names.iter().map(named).partition(|(_, side, _)| *side == Side::Source);
+        let names: Vec<&str> = named.iter().map(|(_, _, name)| name.as_str()).collect();
         let versions = self.places(&names)?;
         let places: Vec<&Place> =
             versions.iter().flatten().filter_map(|version| version.place.as_ref()).collect();
         let mut contents = self.repositories.read(&places)?.into_iter();
         let mut answer = FactsAnswer::default();
-        for ((&id, name), versions) in request.names.iter().zip(names).zip(versions) {
-            let mut candidates = Vec::new();
-            let mut kept = Vec::new();
-            for version in versions {
-                let content = version.place.as_ref().and_then(|_| contents.next());
-                let candidate = self.candidate(name, &version, content)?;
-                candidates.push(candidate.unwrap_or_else(|note| {
-                    let candidate = broken(&version, &note);
-                    answer.notes.push(*note);
-                    candidate
-                }));
-                kept.push(version);
-            }
-            let similar =
-                if candidates.is_empty() { self.repositories.similar(name) } else { Vec::new() };
-            self.versions.insert(id, kept);
-            answer.packages.push(PackageFacts {
-                name: id,
-                granularity: Granularity::One,
-                candidates,
-                similar,
-            });
+        let facts = |name, candidates| PackageFacts {
+            name,
+            granularity: Granularity::One,
+            candidates,
+            similar: Vec::new(),
+        };
+        for (id, _, name) in sources {
+            let version = Version { version: monorepo::IN_USE.into(), place: None };
+            self.versions.insert(id, vec![version]);
+            answer.packages.push(facts(id, vec![self.source_candidate(&name)]));
         }
+        for ((id, side, name), versions) in named.iter().zip(versions) {
+            let mut candidates = Vec::new();
+            let mut tagged = Vec::new();
+            for version in &versions {
+                let content = version.place.as_ref().and_then(|_| contents.next());
+                let owner = self.owner(*side, name, &version.version);
+                let told = self.candidate(owner, version, content)?;
+                let (candidate, tag) = told.unwrap_or_else(|note| {
+                    let candidate = broken(version, &note);
+                    answer.notes.push(*note);
+                    (candidate, false)
+                });
+                candidates.push(candidate);
+                tagged.push(tag);
+            }
+            if *side == Side::Main {
+                self.prefer_cross_compiled(&mut candidates, &tagged);
+            }
+            self.versions.insert(*id, versions);
+            let mut facts = facts(*id, candidates);
+            if facts.candidates.is_empty() {
+                facts.similar = self.repositories.similar(name);
+            }
+            answer.packages.push(facts);
+        }
+        answer.packages.sort_by_key(|package| package.name);
         answer.dictionary = self.numbers.announce();
         Ok(answer)
     }
@@ -219,39 +264,40 @@ impl Session for OpamSession {
 }
 
 impl OpamSession {
-    /// What is known of one version; a message where its file is broken and it is left out. A
-    /// broken file of the project itself is an error.
+    /// What is known of one version, and whether it is tagged `cross-compile`; a message where its
+    /// file is broken and it is left out. A broken file of the project itself is an error.
     fn candidate(
         &mut self,
-        name: &str,
+        owner: Owner<'_>,
         version: &Version,
         content: Option<PluginResult<x2nix_protocol::Blob>>,
-    ) -> PluginResult<PluginResult<Candidate>> {
-        if name == SYSTEM_COMPILER && self.compiler == Some(Compiler::Source) {
-            return Ok(Ok(Candidate {
+    ) -> PluginResult<PluginResult<(Candidate, bool)>> {
+        if owner.name == SYSTEM_COMPILER && self.compiler == Some(Compiler::Source) {
+            let candidate = Candidate {
                 version: version.version.clone(),
                 excluded: Some("`--compiler source` asks for one that is built".into()),
                 file: version.place.as_ref().map(Place::file),
                 ..Candidate::default()
-            }));
+            };
+            return Ok(Ok((candidate, false)));
         }
-        let owner = self.owner(name, &version.version);
         let (Some(place), Some(content)) = (&version.place, content) else {
-            return Ok(Ok(Candidate { version: version.version.clone(), ..Candidate::default() }));
+            let version = version.version.clone();
+            return Ok(Ok((Candidate { version, ..Candidate::default() }, false)));
         };
         let bytes = match content {
             Ok(bytes) => bytes,
             Err(note) if owner.local => return Err(note),
             Err(note) => return Ok(Err(note)),
         };
-        let provided = self.provided.contains_key(name);
         let read = OpamFile::parse(&bytes.0).and_then(|file| {
-            facts::candidate(&mut self.numbers, &self.environment, owner, provided, &file)
+            let candidate = self.candidate_of(owner.side, owner, &file)?;
+            Ok((candidate, file.tags()?.iter().any(|tag| &**tag == "cross-compile")))
         });
         match read {
-            Ok(mut candidate) => {
+            Ok((mut candidate, tagged)) => {
                 candidate.file = Some(place.file());
-                Ok(Ok(candidate))
+                Ok(Ok((candidate, tagged)))
             }
             Err(error) => {
                 let error = request::syntax_error(&error, &place.file());

@@ -9,7 +9,7 @@ use x2nix_protocol::{
 
 impl Builder<'_> {
     /// The package's own source and its extra ones.
-    pub(super) fn sources(
+    pub(in crate::plugin) fn sources(
         &self,
         package: &Package<'_>,
         build: &mut Build,
@@ -85,7 +85,9 @@ impl Builder<'_> {
                     .refuse("url", &format!("the source {path:?} is outside its repository")));
             }
             let inputs = &self.session.inputs;
-            let input = inputs.iter().position(|input| input.tree == package.place.tree);
+            let opened = self.session.pinned.opened.iter().map(|opened| opened.tree);
+            let mut trees = inputs.iter().map(|input| input.tree).chain(opened);
+            let input = trees.position(|tree| tree == package.place.tree);
             let input = u32::try_from(input.unwrap_or_default()).unwrap_or(u32::MAX);
             return Ok(Artifact::Input { input, path });
         }
@@ -106,7 +108,11 @@ impl Builder<'_> {
     }
 
     /// The files that lie beside the opam file.
-    pub(super) fn files(&self, package: &Package<'_>, build: &mut Build) -> PluginResult<()> {
+    pub(in crate::plugin) fn files(
+        &self,
+        package: &Package<'_>,
+        build: &mut Build,
+    ) -> PluginResult<()> {
         if package.owner.local {
             return Ok(());
         }
@@ -208,7 +214,7 @@ fn sri(checksum: &Checksum) -> Option<String> {
 }
 
 /// Whether a relative path stays below where it starts.
-fn stays(path: &str) -> bool {
+pub(in crate::plugin) fn stays(path: &str) -> bool {
     let parts = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
     parts && !path.contains('\0')
 }

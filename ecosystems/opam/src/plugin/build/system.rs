@@ -7,7 +7,7 @@ use x2nix_protocol::{Diagnostic, PluginResult, Role, SystemNeed, UnitPart};
 impl Builder<'_> {
     /// The attributes that the package's system packages are, and the compiler of the package set
     /// where the package stands for that.
-    pub(super) fn system(&self, package: &Package<'_>) -> PluginResult<Vec<SystemNeed>> {
+    pub(in crate::plugin) fn system(&self, package: &Package<'_>) -> PluginResult<Vec<SystemNeed>> {
         let name = package.owner.name;
         let mut needs = Vec::new();
         if name == "ocaml-system" {

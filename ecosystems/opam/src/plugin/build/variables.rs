@@ -76,7 +76,7 @@ impl<'s> Builder<'s> {
         let Some((&name, version)) = found else {
             return match variable.name {
                 "installed" => flag(false),
-                "pinned" => flag(self.session.owner(name, "").local),
+                "pinned" => flag(self.session.local(name).is_some()),
                 _ => Known::Value(None),
             };
         };
@@ -90,7 +90,7 @@ impl<'s> Builder<'s> {
             "name" => return text(name),
             "version" => return text(&version.version),
             "installed" => return flag(true),
-            "pinned" => return flag(self.session.owner(name, &version.version).local),
+            "pinned" => return flag(self.session.local(name).is_some()),
             "hash" => return Known::Value(other.and_then(|other| hash(&other.file))),
             "dev" => {
                 return flag(other.is_some_and(|it| it.owner.local || is_unfixed(&it.file)));

@@ -1,0 +1,1 @@
+external answer : unit -> int = "tests_answer"
