@@ -100,6 +100,17 @@ let
     libtool = tools "libtool" "2.5.4" [ "libtool" "libtoolize" ];
     patchelf = tools "patchelf" "0.18.0" [ "patchelf" ];
     which = tools "which" "2.21" [ "which" ];
+    # A C library for another target, and the sources of the compiler.
+    musl = self.runCommand "musl-1.2.5" { } ''
+      mkdir $out
+      ln -s ${root}/usr/include/x86_64-linux-musl $out/include
+      ln -s ${root}/usr/lib/x86_64-linux-musl $out/lib
+    '' // { version = "1.2.5"; };
+    ocaml-source = self.runCommand "ocaml-source-5.3.0" { } ''
+      mkdir $out
+      tar -xOf ${root}/usr/src/ocaml-source-5.3.0.tar ocaml-5.3.0/ocaml_5.3.0.orig.tar.xz |
+        tar -xJ -C $out --strip-components=1
+    '' // { version = "5.3.0"; };
     m4 = tools "gnum4" "1.4.19" [ "m4" ];
     perl = tools "perl" "5.40" [ "perl" ];
     pkg-config = tools "pkg-config" "1.8.1" [ "pkg-config" ];

@@ -1,0 +1,1 @@
+external name : unit -> string = "platform_name"
