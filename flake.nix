@@ -51,6 +51,9 @@
               else none;
           };
 
+      # Unikernels as services.
+      nixosModules.unikernels = ./nixos/unikernels.nix;
+
       templates.default = {
         path = ./examples/template;
         description = "An OCaml program that is locked and built by x2nix";

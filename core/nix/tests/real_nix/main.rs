@@ -8,6 +8,7 @@
 mod flakes;
 mod forms;
 mod hostile;
+mod nixos;
 mod printing;
 mod support;
 

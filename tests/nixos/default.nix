@@ -1,0 +1,75 @@
+# What nixos/unikernels.nix makes of a configuration, as values.
+#
+#   nix-instantiate --eval --strict --json tests/nixos -A cases                          with the stand-in's lib
+#   nix-instantiate --eval --strict --json tests/nixos -A cases --arg lib "import $X2NIX_NIXPKGS/lib"
+{
+  lib ? let all = import ../nix/stand-in/lib.nix // import ../nix/stand-in/modules.nix all; in all,
+}:
+
+let
+  # A script is its text, so that it can be looked at.
+  text = _: content: content;
+  package = name: info: { type = "derivation"; inherit name; outPath = "/store/${name}"; x2nix = { inherit info; }; };
+  pkgs = {
+    solo5 = package "solo5" { };
+    albatross = package "albatross" { };
+    iproute2 = "/store/iproute2";
+    writeShellScript = text;
+    writeText = text;
+    runCommand = name: _: _: "/store/${name}";
+  };
+  open = lib.mkOption { type = lib.types.attrsOf lib.types.anything; default = { }; };
+  system = {
+    options = {
+      assertions = lib.mkOption { type = lib.types.listOf lib.types.anything; default = [ ]; };
+      systemd.services = open;
+      users.groups = open;
+    };
+  };
+  evaluate = unikernels:
+    let
+      inherit (lib.evalModules {
+        specialArgs = { inherit pkgs; };
+        modules = [ ../../nixos/unikernels.nix system { config.services.unikernels = unikernels; } ];
+      }) config;
+    in
+    {
+      inherit (config.systemd) services;
+      failed = map (it: it.message) (builtins.filter (it: !it.assertion) config.assertions);
+    };
+in
+{
+  cases = {
+    none = evaluate { };
+    dns = evaluate {
+      dns = {
+        package = package "dns" { target = "hvt"; image = "dns.hvt"; manifest = "manifest.json"; };
+        memory = 64;
+        networks.service.bridge = "br0";
+        data.zones.files."example.org" = "@ SOA it's";
+        blocks.cache = "/dev/vg/cache";
+        arguments = [ "--ipv4=10.0.0.2/24" "it's" ];
+      };
+      off = { enable = false; package = package "off" { }; };
+    };
+    spt = evaluate { hello = { package = package "hello" { target = "spt"; image = "hello.spt"; }; restart = "always"; }; };
+    unix = evaluate { hello = { package = package "hello" { target = "unix"; image = "hello"; }; }; };
+    albatross = evaluate {
+      dns = {
+        package = package "dns" { target = "hvt"; image = "dns.hvt"; };
+        backend = "albatross";
+        networks.service.bridge = "br0";
+        arguments = [ "--ipv4=10.0.0.2/24" ];
+      };
+    };
+    wrong = evaluate {
+      dns = {
+        package = package "dns" { target = "spt"; image = "dns.spt"; };
+        target = "hvt";
+        networks.service.interface = "much-too-long-a-name";
+        blocks.zones = "/dev/vg/zones";
+        data.zones.files = { };
+      };
+    };
+  };
+}
