@@ -36,8 +36,10 @@ let
   # The packages that a unit builds, and the units, by key.
   packages = lib.filterAttrs (_: package: package.unit or null != null)
     (lib.genAttrs answer.packages (entry lock.packages));
+  aliases = answer.aliases or { };
   units = lib.genAttrs (catAttrs "key" (builtins.genericClosure {
-    startSet = mapAttrsToList (_: package: { key = package.unit; }) packages;
+    startSet = map (key: { inherit key; })
+      (mapAttrsToList (_: package: package.unit) packages ++ attrValues aliases);
     operator = unit: map (edge: { key = edge.unit; }) ((entry lock.units unit.key).depends or [ ]);
   })) (entry lock.units);
 
@@ -366,7 +368,10 @@ let
           identifiers = optionalAttrs (meta ? purl) (purlOf meta.purl);
           license = map license (meta.licenses or [ ]);
         };
-        passthru.x2nix = { unit = id; packages = attrNames (lib.filterAttrs (_: p: p.unit == id) packages); };
+        passthru.x2nix = {
+          unit = id;
+          packages = attrNames (lib.filterAttrs (_: p: p.unit == id) packages);
+        } // optionalAttrs (meta ? info) { inherit (meta) info; };
       }
       // optionalAttrs (sources != [ ]) { src = artifacts.${(head sources).artifact}; });
 
@@ -417,8 +422,11 @@ let
         let
           pick = mapAttrs (_: name: self.${name});
           packages = pick names.packages;
+          aliases = names.aliases or { };
+          isRoot = name: elem aliases.${name} (attrValues names.roots);
+          scopes = map (name: { name = "${name}-scope"; value = self; }) (filter isRoot (attrNames aliases));
         in
-        self // packages // {
+        self // packages // pick aliases // listToAttrs scopes // {
           inherit packages;
           roots = pick names.roots;
           units = pick names.units;
@@ -436,5 +444,6 @@ project {
   packages = named (roots ++ attrNames packages);
   roots = named roots;
   units = attribute;
+  aliases = mapAttrs (_: id: attribute.${id}) aliases;
   checks = named (filter hasChecks roots);
 }

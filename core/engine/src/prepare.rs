@@ -142,6 +142,9 @@ impl Tool<'_> {
             lock.artifacts.insert(key, artifact);
         }
         let unit = self.with_roots(unit, &lock);
+        if let Some(answer) = lock.platforms.get_mut(self.platform) {
+            answer.aliases = BTreeMap::from([(name.clone(), name.clone())]);
+        }
         if lock.units.insert(name.clone(), unit).is_some() {
             return Err(refuse(format!("a package and a preparation are called {name}")).into());
         }
@@ -234,12 +237,16 @@ impl Prepared {
                     let name = &self.name;
                     return Err(refuse(format!("a package and a preparation are called {name}")));
                 }
+                build.aliases.insert(self.name.clone(), self.name.clone());
                 let names = Graft { build, from: &self.lock, name: &self.name }.all();
                 for package in self.lock.packages.values_mut() {
                     package.unit = package.unit.take().and_then(|unit| names.get(&unit).cloned());
                 }
             }
             None => self.lock.packages.values_mut().for_each(|package| package.unit = None),
+        }
+        for answer in self.lock.platforms.values_mut() {
+            answer.aliases.clear();
         }
         Ok(LockedPreparation {
             roots: self.roots,

@@ -109,7 +109,9 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
         insert(&mut lock.packages, key, answer.platform, entry);
     }
     packages.sort_unstable();
+    let mut aliases = BTreeMap::new();
     if let Some(build) = answer.build {
+        aliases = build.aliases;
         for (id, unit) in build.units {
             insert(&mut lock.units, id, answer.platform, unit);
         }
@@ -123,6 +125,7 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
         criteria: answer.criteria,
         roots: answer.universe.roots.iter().map(|root| view.need(root)).collect(),
         packages,
+        aliases,
     };
     lock.platforms.insert(answer.platform.to_owned(), platform);
 }

@@ -55,6 +55,11 @@ pub fn check_claims(lock: &Lock) -> Vec<Diagnostic> {
                 }
             }
         }
+        for (alias, unit) in &answer.aliases {
+            if lock.unit(unit, platform).is_none() {
+                report("lock::dangling", format!("{alias} stands for {unit}, which has no entry"));
+            }
+        }
         let mut walk = Walk { lock, platform, state: FxHashMap::default() };
         for id in lock.units.keys().filter(|id| !id.contains('/')) {
             if let Err(message) = walk.visit(id) {

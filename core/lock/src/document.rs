@@ -180,6 +180,9 @@ pub struct LockedPlatform {
     pub roots: Vec<LockedNeed>,
     /// The ids of its packages, sorted.
     pub packages: Vec<String>,
+    /// Further names for units.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
 }
 
 /// Whether an answer is the best.

@@ -5,6 +5,7 @@
 pub mod depexts;
 pub mod filter;
 pub mod formula;
+mod mirage;
 pub mod package;
 mod plugin;
 pub mod syntax;

@@ -17,10 +17,11 @@ mod request;
 mod session;
 mod word;
 
+use crate::mirage::{self, Unikernels, Unprepared};
 use session::OpamSession;
 use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
-    Criterion, Describe, Host, Measure, OpenRequest, Opened, OptionSpec, OptionValue,
+    Criterion, Describe, Host, Measure, OpenAnswer, OpenRequest, Opened, OptionSpec, OptionValue,
     PROTOCOL_VERSION, PlatformMode, Plugin, PluginResult, ProvidedByOption, Scope,
 };
 
@@ -48,7 +49,7 @@ impl Plugin for OpamPlugin {
             title: "OCaml packages of opam repositories".into(),
             purl_type: Some("opam".into()),
             platforms: PlatformMode::Each,
-            options: vec![
+            options: [vec![
                 flag("with-test", "Include what the tests of the requested packages need"),
                 flag("with-doc", "Include what the documentation of the requested packages needs"),
                 flag("with-dev-setup", "Include what the developers of the requested packages need"),
@@ -70,14 +71,19 @@ impl Plugin for OpamPlugin {
                     value: OptionValue::OneOf(vec!["source".into(), "nixpkgs".into()]),
                     provides: BTreeMap::from([("nixpkgs".into(), vec![system_compiler()])]),
                 },
-            ],
+            ], mirage::options()].concat(),
             exports: vec![],
             policies: policies(),
         }
     }
 
     fn open(&self, host: Arc<dyn Host>, request: &OpenRequest) -> PluginResult<Opened> {
-        let (session, answer) = OpamSession::open(host, request)?;
+        let Unikernels { preparations, configured } = mirage::unikernels(host.as_ref(), request)?;
+        if !preparations.is_empty() {
+            let answer = OpenAnswer { preparations, ..OpenAnswer::default() };
+            return Ok(Opened { session: Box::new(Unprepared), answer });
+        }
+        let (session, answer) = OpamSession::open(host, request, configured)?;
         Ok(Opened { session: Box::new(session), answer })
     }
 }

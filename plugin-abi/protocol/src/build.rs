@@ -63,6 +63,9 @@ pub struct BuildAnswer {
     /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Diagnostic>,
+    /// Further names for units, such as what the ecosystem's users call them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aliases: BTreeMap<String, String>,
 }
 
 /// Why a unit cannot be built.
@@ -413,4 +416,7 @@ pub struct Meta {
     /// The program that `nix run` starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub main_program: Option<String>,
+    /// What those who use the result must know of it, such as which of its files is run, and how.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub info: BTreeMap<String, String>,
 }

@@ -16,6 +16,8 @@ pub(super) struct Graph<'a> {
     pub(super) packages: BTreeMap<&'a str, &'a LockedPackage>,
     /// The units, by key.
     pub(super) units: BTreeMap<&'a str, &'a Unit>,
+    /// Further names for units: their keys.
+    pub(super) aliases: BTreeMap<&'a str, &'a str>,
     /// What each unit is called in the scope.
     pub(super) attributes: BTreeMap<&'a str, &'a str>,
     /// The units in an order in which each stands before all that it needs, and their places in it.
@@ -36,6 +38,11 @@ impl<'a> Graph<'a> {
         }
         let mut units = BTreeMap::new();
         let mut todo: Vec<&str> = packages.values().filter_map(|one| one.unit.as_deref()).collect();
+        let answer = lock.platforms.get(platform);
+        let aliases = answer.map(|answer| &answer.aliases).into_iter().flatten();
+        let aliases: BTreeMap<&str, &str> =
+            aliases.map(|(name, id)| (name.as_str(), id.as_str())).collect();
+        todo.extend(aliases.values());
         while let Some(id) = todo.pop() {
             if units.contains_key(id) {
                 continue;
@@ -57,7 +64,7 @@ impl<'a> Graph<'a> {
             closures[at] = closure;
         }
         let attributes = attributes(&units);
-        Self { packages, units, attributes, order, places, closures }
+        Self { packages, units, aliases, attributes, order, places, closures }
     }
 
     /// These units and all that they need for normal use, the nearest first.

@@ -164,7 +164,12 @@ fn build(
         }
     }
     set.push(Binding::new("meta", meta(&unit.meta)));
-    let about = [("unit", Expr::text(id)), ("packages", Expr::texts(packages.iter().copied()))];
+    let mut about =
+        vec![("unit", Expr::text(id)), ("packages", Expr::texts(packages.iter().copied()))];
+    if !unit.meta.info.is_empty() {
+        let info = unit.meta.info.iter().map(|(key, value)| (key.as_str(), Expr::text(value)));
+        about.push(("info", Expr::set(info)));
+    }
     set.push(Binding::Is(vec!["passthru".into(), "x2nix".into()], Expr::set(about)));
 
     let whole = Expr::Update(Box::new([Expr::Name("common"), Expr::Set(set)]));
@@ -260,7 +265,9 @@ fn names(graph: &Graph<'_>, roots: &[&str]) -> Vec<(&'static str, Expr)> {
         _ => false,
     };
     let units = graph.attributes.iter().map(|(id, attribute)| (*id, Expr::text(attribute)));
+    let aliases = graph.aliases.iter().map(|(name, id)| (*name, Expr::text(graph.attribute(id))));
     vec![
+        ("aliases", Expr::set(aliases)),
         ("packages", named(&mut roots.iter().copied().chain(graph.packages.keys().copied()))),
         ("roots", named(&mut roots.iter().copied())),
         ("units", Expr::set(units)),

@@ -227,8 +227,11 @@ impl OpamSession {
         let local = self.locals.iter().any(|local| local.name == owner.name);
         let Self { monorepo, numbers, environment, repositories, .. } = self;
         let Some(monorepo) = monorepo else {
-            let mut reader =
-                facts::Reader { numbers, side: &|_| Side::Main, adapt: &|formula| formula };
+            // The tool that configures a unikernel needs it only to lock, which is done here.
+            let adapt = |formula| {
+                if self.configures { without_opam_monorepo(formula) } else { formula }
+            };
+            let mut reader = facts::Reader { numbers, side: &|_| Side::Main, adapt: &adapt };
             return facts::candidate(&mut reader, environment, owner, provided, file);
         };
         let possible = |name: &str| monorepo.is_possible(repositories, name);

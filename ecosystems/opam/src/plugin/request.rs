@@ -3,6 +3,7 @@
 use crate::{
     filter::Bound,
     formula::Formula,
+    mirage::Configured,
     package::{
         OpamFile, PinDepend,
         name::{check_name, check_version, split_package},
@@ -112,6 +113,18 @@ pub(super) fn locals(host: &dyn Host, inputs: &[Input], locked: bool) -> PluginR
         }
     }
     Ok(found)
+}
+
+/// The packages that unikernels of a project are. Its other opam files, if there are any, are of
+/// libraries that dune compiles with them.
+pub(super) fn configured(host: &dyn Host, unikernels: &[Configured]) -> PluginResult<Vec<Local>> {
+    let each = unikernels.iter().map(|it| {
+        let paths = vec![it.path.clone()];
+        let content = host.read(&ReadRequest { tree: it.tree, paths })?.files.pop();
+        let content = content.unwrap_or(FileContent::Missing);
+        local(it.tree, &it.label, "", it.path.clone(), content)
+    });
+    each.collect()
 }
 
 /// The packages whose opam files lie in a source.

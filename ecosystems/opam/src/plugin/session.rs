@@ -8,7 +8,10 @@ use super::{
     repository::{Place, Repositories},
     request::{self, Local, Pinned, Root},
 };
-use crate::package::OpamFile;
+use crate::{
+    mirage::{CONFIGURES, Configured},
+    package::OpamFile,
+};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
@@ -36,6 +39,10 @@ pub(super) struct OpamSession {
     pub(super) provided: BTreeMap<String, Provided>,
     pub(super) locals: Vec<Local>,
     pub(super) pinned: Pinned,
+    /// Those packages of the project that are unikernels.
+    pub(super) unikernels: Vec<Configured>,
+    /// Whether this is about the tool that configures them.
+    pub(super) configures: bool,
     requested: FxHashSet<String>,
     pub(super) numbers: Numbers,
     pub(super) versions: FxHashMap<NameId, Vec<Version>>,
@@ -46,10 +53,15 @@ impl OpamSession {
     pub(super) fn open(
         host: Arc<dyn Host>,
         request: &OpenRequest,
+        unikernels: Vec<Configured>,
     ) -> PluginResult<(Self, OpenAnswer)> {
         let mut environment = Environment::new(request)?;
         let locked = request.options.contains_key("use-opam-locked");
-        let locals = request::locals(host.as_ref(), &request.inputs, locked)?;
+        let locals = if unikernels.is_empty() {
+            request::locals(host.as_ref(), &request.inputs, locked)?
+        } else {
+            request::configured(host.as_ref(), &unikernels)?
+        };
         let mut roots: Vec<Root> =
             request.roots.iter().map(|text| request::parse_root(text)).collect::<Result<_, _>>()?;
         for path in request.options.get("switch-export").into_iter().flatten() {
@@ -104,6 +116,8 @@ impl OpamSession {
             monorepo,
             locals,
             pinned,
+            unikernels,
+            configures: request.options.contains_key(CONFIGURES),
         };
         let mut answer = session.open_answer(&roots);
         answer.roots.extend(session.host_roots()?);

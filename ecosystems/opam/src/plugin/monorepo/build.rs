@@ -12,6 +12,7 @@ use super::{
     duniverse::{self, folders},
     rules::{self, Verdict},
 };
+use crate::mirage::{self, Configured, Made};
 use crate::plugin::{
     build::{Builder, Choice, Contents, Package, View, derive, key, packages},
     dictionary::Side,
@@ -29,6 +30,9 @@ use x2nix_protocol::{
 
 /// The folder of a project that has its vendored sources.
 const DUNIVERSE: &str = "duniverse";
+
+/// The artifact that is the project.
+const PROJECT: &str = ".";
 
 /// What a root, or all roots of a plain monorepo, are compiled with.
 pub(in crate::plugin) struct Workspace<'s> {
@@ -152,8 +156,16 @@ fn units<'s>(
                 unit_of.insert(root, key.clone());
             }
             let tests = session.monorepo.as_ref().is_some_and(|monorepo| monorepo.tests);
-            answer.artifacts.insert(".".into(), Artifact::Local { path: ".".into() });
-            answer.units.insert(key, compile(&workspace, &name, version, tests));
+            answer.artifacts.insert(PROJECT.into(), Artifact::Local { path: ".".into() });
+            let unikernel = session.unikernels.iter().find(|it| it.package == name);
+            let unit = match unikernel {
+                Some(unikernel) => {
+                    let it = unikernel_of(unikernel, &workspace, &builder, version, contents)?;
+                    mirage::add(it, &key, answer)
+                }
+                None => compile(&workspace, &name, version, tests),
+            };
+            answer.units.insert(key, unit);
         }
     }
     let unit = |choice: &Choice<'s>| match choice.side {
@@ -163,6 +175,38 @@ fn units<'s>(
     };
     answer.unit_of = chosen.iter().map(unit).collect();
     Ok(())
+}
+
+/// What a unikernel is made of.
+fn unikernel_of<'a>(
+    configured: &'a Configured,
+    workspace: &'a Workspace<'_>,
+    builder: &'a Builder<'_>,
+    version: &'a str,
+    contents: &'a Contents,
+) -> PluginResult<Made<'a>> {
+    let name = configured.package.as_str();
+    let package = builder.packages.get(name);
+    let opam = builder.chosen.get(name).and_then(|version| contents.get(version));
+    let (mut synopsis, mut installed) = (None, None);
+    if let Some(package) = package {
+        synopsis = package.read(package.file.synopsis())?.map(String::from);
+        installed = package.read(package.file.install())?.iter().find_map(mirage::installed);
+    }
+    // What configures it is none of its build, and what that is built with neither.
+    let edges = workspace.edges.iter().filter(|(name, _)| **name != mirage::TOOL);
+    Ok(Made {
+        configured,
+        version,
+        opam: opam.unwrap_or_default(),
+        synopsis,
+        image: installed.unwrap_or_else(|| configured.image()),
+        duniverse: workspace.duniverse.as_deref(),
+        dune: workspace.edges.get("dune").map(|edge| edge.unit.as_str()),
+        edges: edges.map(|(_, edge)| edge.clone()).collect(),
+        system: workspace.system.clone(),
+        project: PROJECT,
+    })
 }
 
 fn place(session: &OpamSession, name: &str, package: Option<&Package<'_>>) -> PluginResult<Place> {
@@ -222,7 +266,7 @@ fn compile(workspace: &Workspace<'_>, name: &str, version: &str, tests: bool) ->
         late(LatePart::Unit { unit: unit.to_owned(), path: path.to_owned() })
     };
     let mut build = Build {
-        sources: vec![Source { artifact: ".".into(), ..Source::default() }],
+        sources: vec![Source { artifact: PROJECT.into(), ..Source::default() }],
         system: workspace.system.clone(),
         ..Build::default()
     };

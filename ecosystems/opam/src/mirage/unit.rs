@@ -1,0 +1,182 @@
+//! The unit of a unikernel.
+
+use super::Configured;
+use crate::filter::{Argument, Command, Word as Spoken};
+use std::collections::BTreeMap;
+use x2nix_protocol::{
+    Blob, Build, BuildAnswer, BuildVariable, EnvironmentOperation, LatePart, Meta, Operation, Part,
+    Phase, Purpose, Recipe, Role, Source, Step, SystemNeed, Unit, UnitEdge, Word,
+};
+
+/// The key of the unit that has the script; no package can be called that.
+const RUNTIME: &str = "x2nix-mirage@runtime";
+
+/// Where the opam file that was locked lies in a build.
+const LOCKED: &str = ".x2nix/locked.opam";
+
+/// What a unikernel is made of.
+pub(crate) struct Made<'a> {
+    /// Where it is configured.
+    pub(crate) configured: &'a Configured,
+    /// The version of its package.
+    pub(crate) version: &'a str,
+    /// Its opam file as it was read.
+    pub(crate) opam: &'a [u8],
+    /// What its opam file says that it is.
+    pub(crate) synopsis: Option<String>,
+    /// The file that its opam file installs: `hello.hvt`.
+    pub(crate) image: String,
+    /// The unit of the vendored sources.
+    pub(crate) duniverse: Option<&'a str>,
+    /// The derivations that it needs.
+    pub(crate) edges: Vec<UnitEdge>,
+    /// The unit of dune.
+    pub(crate) dune: Option<&'a str>,
+    /// What it needs from the package set of Nix.
+    pub(crate) system: Vec<SystemNeed>,
+    /// The artifact that is the project.
+    pub(crate) project: &'a str,
+}
+
+/// The file that a command of an opam file installs, if it is `cp FILE PLACE`.
+pub(crate) fn installed(command: &Command) -> Option<String> {
+    let text = |argument: &Argument| match &argument.word {
+        Spoken::String(text) => Some(text.to_string()),
+        Spoken::Ident(_) => None,
+    };
+    let words: Vec<String> = command.arguments.iter().filter_map(text).collect();
+    match words.as_slice() {
+        [copy, file, _] if copy == "cp" => file.rsplit('/').next().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The unit of a unikernel, which is to have a key. Its script and its names are added to the answer.
+pub(crate) fn add(made: Made<'_>, key: &str, answer: &mut BuildAnswer) -> Unit {
+    let target = made.configured.target.clone();
+    if let Some(duniverse) = made.duniverse {
+        answer.aliases.insert(format!("{target}-monorepo"), duniverse.to_owned());
+    }
+    answer.aliases.insert(target, key.to_owned());
+    answer.units.entry(RUNTIME.to_owned()).or_insert_with(runtime);
+    unit(made)
+}
+
+/// The unit of a unikernel: the project, what was generated for it and its vendored sources, compiled by
+/// one dune for the target.
+fn unit(made: Made<'_>) -> Unit {
+    let late = |part| Word(vec![Part::Late(part)]);
+    let of = |unit: &str, path: &str| {
+        late(LatePart::Unit { unit: unit.to_owned(), path: path.to_owned() })
+    };
+    let Configured { package, target, path, folder, unit: configure, .. } = made.configured;
+    let edge = |unit: &str| UnitEdge {
+        unit: unit.to_owned(),
+        role: Role::Build,
+        purpose: Purpose::Normal,
+    };
+    let mut steps = Vec::new();
+    let mut run = |phase, command: &str, arguments: Vec<Word>| {
+        let mut words = vec![of(RUNTIME, "bin/x2nix-mirage"), Word::text(command)];
+        words.extend(arguments);
+        steps.push(Step { phase, words });
+    };
+    let mut depends = made.edges;
+    let mut files = BTreeMap::new();
+    if let Some(configure) = configure {
+        files.insert(LOCKED.to_owned(), Blob(made.opam.to_vec()));
+        let words = vec![of(configure, ""), Word::text(path.as_str()), Word::text(LOCKED)];
+        run(Phase::Prepare, "configured", words);
+    }
+    if let Some(duniverse) = made.duniverse {
+        run(Phase::Prepare, "duniverse", vec![of(duniverse, "")]);
+    }
+    let mut build =
+        vec![Word::text(folder.as_str()), late(LatePart::Variable(BuildVariable::Jobs))];
+    build.extend(depends.iter().map(|edge| of(&edge.unit, "")));
+    run(Phase::Build, "build", build);
+    let out = late(LatePart::Out(String::new()));
+    let install = vec![Word::text(folder.as_str()), Word::text(made.image.as_str()), out];
+    run(Phase::Install, "install", install);
+
+    depends.extend(configure.iter().map(String::as_str).chain(made.duniverse).map(edge));
+    depends.push(edge(RUNTIME));
+    depends.sort_unstable();
+    depends.dedup();
+    let mut info = BTreeMap::from([
+        ("target".to_owned(), target.clone()),
+        ("image".to_owned(), made.image.clone()),
+    ]);
+    if ["hvt", "spt", "virtio", "muen", "genode", "xen", "qubes"].contains(&target.as_str()) {
+        info.insert("manifest".to_owned(), "manifest.json".to_owned());
+    }
+    let mut environment = Vec::new();
+    // The host may have a dune of its own that its tools were built with.
+    if let Some(dune) = made.dune {
+        let bin = of(dune, "bin");
+        environment.push(EnvironmentOperation::new("PATH", Operation::Prepend, bin));
+    }
+    if !matches!(target.as_str(), "unix" | "macosx") {
+        environment.push(unhardened());
+    }
+    Unit {
+        name: package.clone(),
+        version: made.version.to_owned(),
+        recipe: Recipe::Build(Build {
+            sources: vec![Source { artifact: made.project.to_owned(), ..Source::default() }],
+            files,
+            system: made.system,
+            environment,
+            steps,
+            ..Build::default()
+        }),
+        depends,
+        exports: Vec::new(),
+        meta: Meta { description: made.synopsis, info, ..Meta::default() },
+    }
+}
+
+/// Mends what the cross compilers do not expect of Nix.
+pub(crate) fn adjust(package: &str, build: &mut Build) {
+    let is = |names: &[&str]| names.iter().any(|name| package.starts_with(name));
+    if is(&["solo5", "ocaml-solo5", "ocaml-unikraft"]) {
+        build.environment.push(unhardened());
+    }
+    if is(&["ocaml-solo5"]) {
+        // It copies the compiler's sources, which nobody may write to, and patches them.
+        let copy = r"/^\tcp -r .*ocamlfind query ocaml-src/ a\\tchmod -R u+w $@";
+        let words = ["sed", "-i", copy, "Makefile"].map(Word::text).to_vec();
+        build.steps.insert(0, Step { phase: Phase::Prepare, words });
+    }
+}
+
+/// The C compiler of nixpkgs adds flags that what runs without an operating system cannot have.
+fn unhardened() -> EnvironmentOperation {
+    EnvironmentOperation::new("NIX_HARDENING_ENABLE", Operation::Set, Word::default())
+}
+
+/// The unit of the script.
+fn runtime() -> Unit {
+    let script = include_str!("x2nix-mirage");
+    let shell = |script: &str| ["bash", "-eu", "-c", script].map(Word::text).to_vec();
+    let mut install = ["install", "-D", "-m", "755", "x2nix-mirage"].map(Word::text).to_vec();
+    install.push(Word(vec![Part::Late(LatePart::Out("bin/x2nix-mirage".into()))]));
+    let steps = vec![
+        // The first line names the shell of the build, wherever that lies.
+        Step { phase: Phase::Build, words: shell("sed -i \"1s|^#!.*|#!$BASH|\" x2nix-mirage") },
+        Step { phase: Phase::Install, words: install },
+    ];
+    let files = BTreeMap::from([("x2nix-mirage".to_owned(), Blob(script.into()))]);
+    Unit {
+        name: "x2nix-mirage".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        recipe: Recipe::Build(Build { files, steps, ..Build::default() }),
+        depends: Vec::new(),
+        exports: Vec::new(),
+        meta: Meta {
+            description: Some("What only the build of a unikernel knows".into()),
+            licenses: vec!["ISC".into()],
+            ..Meta::default()
+        },
+    }
+}

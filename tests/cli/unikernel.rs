@@ -1,0 +1,175 @@
+//! Unikernels: a project that a tool has to configure is locked, built for a target that is not the
+//! host, and run. All of it is real: the tool is built and run by Nix while locking, the cross compiler
+//! has a runtime, a C library and a program format of its own, and only its loader can run the result.
+//!
+//! `tests/mirage` has the packages and the project. The build needs what `tests/nix/up.sh` makes; without
+//! that it is left out, unless `X2NIX_REQUIRE_NIX` is set.
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)] // the other test programs use all of it
+mod support;
+
+use serde_json::Value;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+use support::{Place, Run};
+
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests");
+
+/// A copy of the miniature's packages and project.
+fn miniature() -> Place {
+    let place = Place::new();
+    copy(Path::new(&format!("{SOURCES}/mirage")), &place.path("."));
+    place
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Writes the package set; nothing where there is no Nix to test with.
+fn package_set(place: &Place) -> Option<()> {
+    let toolchain = env::var("X2NIX_TOOLCHAIN").ok();
+    let found = Command::new("nix-build").arg("--version").output().is_ok() && toolchain.is_some();
+    let required = env::var_os("X2NIX_REQUIRE_NIX").is_some();
+    assert!(found || !required, "X2NIX_REQUIRE_NIX is set, but there is no Nix or toolchain");
+    let toolchain = toolchain.filter(|_| found)?;
+    let text =
+        format!("{{ ... }}: import {SOURCES}/nix/pkgs.nix {{ toolchain = {toolchain:?}; }}\n");
+    place.write("pkgs.nix", text);
+    Some(())
+}
+
+/// Resolves the project with the Nix of this test run.
+fn resolve(place: &Place, words: &str) {
+    let mut command =
+        place.command(&format!("resolve --ecosystem opam --nixpkgs pkgs.nix {words} project"));
+    for variable in ["PATH", "NIX_CONF_DIR"] {
+        command.envs(env::var_os(variable).map(|value| (variable, value)));
+    }
+    Run::of(&mut command).exits(0);
+}
+
+fn build(place: &Place, attribute: &str, more: &[&str]) -> Output {
+    let mut command = Command::new("nix-build");
+    command
+        .current_dir(place.path("."))
+        .args(["project/x2nix.nix", "--no-out-link", "-A", attribute])
+        .args(["--option", "allow-import-from-derivation", "false"])
+        .args(["--arg", "pkgs", "import ./pkgs.nix { }"])
+        .args(more);
+    command.output().unwrap()
+}
+
+fn built(place: &Place, attribute: &str) -> PathBuf {
+    let output = build(place, attribute, &[]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
+}
+
+fn said(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_unikernel_is_configured_locked_built_for_its_target_and_run() {
+    let place = miniature();
+    let Some(()) = package_set(&place) else { return };
+    let words = "--target spt --target unix --mirage-arg you";
+    resolve(&place, words);
+    let lock: Value = serde_json::from_str(&place.read("project/x2nix.lock.json")).unwrap();
+
+    // The tool is the one that config.ml asks for, not the newest, and it is locked apart.
+    let made = &lock["preparations"]["spt-configured"];
+    assert_eq!(made["roots"], serde_json::json!(["mirage>=4.11.0", "mirage<4.12.0"]));
+    assert_eq!(made["packages"]["mirage@4.11.0"]["unit"], "mirage@4.11.0");
+    assert!(made["generated"]["x86_64-linux"].as_str().unwrap().starts_with("sha256-"));
+    // Two sets: what is compiled with the unikernel, and what compiles it. opam-monorepo is in neither.
+    let packages = lock["packages"].as_object().unwrap();
+    let workspace = packages.iter().filter(|(_, it)| it["placement"] == "workspace");
+    let workspace: Vec<_> = workspace.map(|(id, _)| id.as_str()).collect();
+    assert_eq!(workspace, ["greeting@1.0", "platform@1.0", "shout-ppx@1.0", "wordlist@1.0"]);
+    assert!(packages.contains_key("ocaml-mini@1.0:host"));
+    assert!(!place.read("project/x2nix.lock.json").contains("opam-monorepo@"));
+    // It changes nothing to do it again.
+    let before = place.read("project/x2nix.lock.json");
+    resolve(&place, words);
+    assert_eq!(place.read("project/x2nix.lock.json"), before);
+
+    // The ppx ran on the host, the C code is the target's, and one package is on both.
+    let (unix, spt) = (built(&place, "unix"), built(&place, "spt"));
+    let lines = |from: &str| format!("HELLO! WORLD!, from {from}\nHELLO! YOU!, from {from}\n");
+    assert_eq!(said(&unix.join("hello"), &[]), lines("the host"));
+    let image = spt.join("hello.spt");
+    let refused = Command::new(&image).spawn().unwrap_err();
+    assert_eq!(refused.raw_os_error(), Some(8), "{refused}"); // ENOEXEC
+    let loader = built(&place, "spt-scope.mini").join("bin/mini-run");
+    assert_eq!(said(&loader, &[image.to_str().unwrap()]), lines("mini"));
+    assert!(spt.join("manifest.json").is_file());
+    assert!(built(&place, "spt-configured").join("mirage/hello-spt.opam").is_file());
+    assert!(built(&place, "spt-monorepo").join("dune").is_file());
+    // Nix builds it once more and compares every bit.
+    let again = build(&place, "spt", &["--check"]);
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+
+    // Another config.ml that needs something else is noticed where it is built.
+    place.edit("project/config.ml", ">= \\\"1.0\\\"", ">= \\\"0.9\\\"");
+    let refused = build(&place, "spt", &[]);
+    let message = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(!refused.status.success());
+    let stale =
+        "mirage/hello-spt.opam is not what the lock was made from; run `x2nix resolve` again";
+    assert!(message.contains(stale), "{message}");
+}
+
+#[test]
+fn what_is_configured_already_needs_no_tool() {
+    let place = miniature();
+    place.write(
+        "project/mirage/hello-spt.opam",
+        "opam-version: \"2.0\"\ninstall: [\"cp\" \"dist/hello.spt\" \"%{bin}%/hello.spt\"]\n\
+         depends: [ \"ocaml-mini\" { build } \"greeting\" { ?monorepo } ]\n\
+         x-opam-monorepo-opam-provided: [\"ocaml-mini\"]\n",
+    );
+    place.resolve("project").exits(0);
+    let lock: Value = serde_json::from_str(&place.read("project/x2nix.lock.json")).unwrap();
+    assert_eq!(lock.get("preparations"), None);
+    let unit = &lock["units"]["hello-spt@dev"];
+    assert_eq!(unit["meta"]["info"]["image"], "hello.spt");
+    assert_eq!(lock["platforms"]["x86_64-linux"]["aliases"]["spt"], "hello-spt@dev");
+}
+
+#[test]
+fn what_cannot_be_is_said() {
+    let place = miniature();
+    let resolve = |words: &str| place.resolve(&format!("{words} project"));
+    resolve("--target vax").exits(2).says("there is no target \"vax\"").says("unikraft-qemu");
+    resolve("--target spt --mirage-config ../config.ml")
+        .exits(2)
+        .says("is no path below the project");
+    resolve("--target spt --mirage-config sub/config.ml")
+        .exits(2)
+        .says("there is no sub/config.ml");
+    place
+        .x2nix("resolve --ecosystem opam --root mini --repo repo --target spt")
+        .exits(2)
+        .says("--target is for a project");
+    // Without Nix there is nothing to configure with.
+    resolve("--target spt").exits(3).says("preparation::no-nix").says("config.ml");
+    place.edit("project/config.ml", ">= 4.11.0", "> 4.11.0");
+    resolve("--target spt").exits(2).says("config.ml:1").says("is no bound on the mirage tool");
+}
