@@ -227,11 +227,18 @@ fn the_nix_file_can_stand_alone() {
     place.x2nix("emit --standalone --flake").exits(2).says("cannot be used with");
     // A lock that a merge has broken.
     place.edit("x2nix.lock.json", "\"unit\": \"log@1\"", "\"unit\": \"log@9\"");
-    place.x2nix("emit --standalone").exits(2).says("lock::dangling").says("log@9");
+    for form in ["emit", "emit --standalone"] {
+        place.x2nix(form).exits(2).says("lock::dangling").says("log@9");
+    }
     assert_eq!(place.read("x2nix.nix"), nix);
     place.write("x2nix.lock.json", lock);
-    // What is resolved again is read again.
+    place.x2nix("doctor").answers("x2nix.nix is this version's, and of this lock");
+    // What is resolved again keeps its form.
+    place.edit("x2nix.nix", "pname = \"web\";", "pname = \"webs\";");
+    place.x2nix("doctor").exits(4).says("write it anew with `x2nix emit --standalone`");
     place.resolve(". --update").exits(0);
+    assert_eq!(place.read("x2nix.nix"), nix);
+    place.x2nix("emit").exits(0);
     assert!(place.read("x2nix.nix").contains("importJSON"));
 }
 

@@ -232,3 +232,34 @@ fn files_beside_an_opam_file_are_a_package() {
     assert_eq!(recipe["steps"][0]["words"][1], json!(["install"]));
     assert_eq!(lock["units"]["b@1"]["recipe"]["steps"], Value::Null);
 }
+
+/// What `extra-files` names is there with that checksum; what it does not name is left out.
+#[test]
+fn files_beside_an_opam_file_have_their_checksums() {
+    let (right, other) = (
+        "md5=401b30e3b8b5d629635a5c613cdb7919",
+        "sha256=\
+        87428fc522803d31065e7bce3cf03fe475096631e5e07bbd7a0fde60c4cf25c7",
+    );
+    // Of the two files beside it, `x` is "x\n", and `y` too.
+    for (named, status, said) in [
+        (format!("[\"x\" \"{right}\"]"), 0, ""),
+        (format!("[[\"x\" \"{right}\"] [\"y\" \"{right}\"]]"), 0, ""),
+        (format!("[\"x\" \"{other}\"]"), 2, "does not have the checksum sha256=8742"),
+        (format!("[[\"x\" \"{right}\"] [\"z\" \"{right}\"]]"), 2, "the file `files/z` is missing"),
+        (format!("[\"../opam\" \"{right}\"]"), 2, "the file `files/../opam` is missing"),
+    ] {
+        let place = Place::with(&[("a.1", &format!("build: [\"make\"]\nextra-files: {named}"))]);
+        for file in ["x", "y"] {
+            place.write(&format!("repo/packages/a/a.1/files/{file}"), "x\n");
+        }
+        let run = place.x2nix(RESOLVE).exits(status);
+        if status == 0 {
+            let files = &lock(&place)["units"]["a@1"]["recipe"]["files"];
+            assert_eq!(files.get("y").is_some(), named.contains("\"y\""), "{files}");
+            assert_eq!(files["x"], "x\n");
+        } else {
+            run.answers(said).answers("opam:");
+        }
+    }
+}

@@ -86,6 +86,24 @@ fn platform_of(matches: &ArgMatches, lock: &Lock) -> Result<String, Stop> {
     }
 }
 
+/// The Nix file of a lock: in the form that the file has already, the reader where there is none.
+fn nix_text(lock: &Lock, lock_name: &str, nix: &Path) -> Result<String, Box<Diagnostic>> {
+    if is_standalone(nix) {
+        x2nix_nix::standalone(lock, lock_name)
+    } else {
+        Ok(x2nix_nix::emit(lock_name))
+    }
+}
+
+/// Whether there is a Nix file that reads no lock; its first line says so.
+fn is_standalone(nix: &Path) -> bool {
+    const ENOUGH: u64 = 256;
+    let mut start = Vec::new();
+    nix.is_file()
+        && File::open(nix).and_then(|file| file.take(ENOUGH).read_to_end(&mut start)).is_ok()
+        && x2nix_nix::is_standalone(&String::from_utf8_lossy(&start))
+}
+
 /// Writes a file whole or not at all; `-` is standard output.
 fn write(path: &Path, text: &str) -> Result<(), Stop> {
     if path == Path::new("-") {

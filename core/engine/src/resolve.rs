@@ -14,7 +14,7 @@ use std::{
 };
 use x2nix_lock::{
     CriterionValue, Lock, LockedInput, LockedOverride, LockedRequest, Optimality, PlatformAnswer,
-    assemble,
+    assemble, check_claims,
 };
 use x2nix_model::{CandidateId, Universe, load};
 use x2nix_protocol::{
@@ -216,7 +216,20 @@ pub fn resolve(
     });
     lock.overrides = overrides.collect();
     lock.preparations = preparations;
+    if request.build {
+        require_sound(&lock)?;
+    }
     Ok(Resolution { lock, notes })
+}
+
+/// A plugin may say anything; what would not hold together, or leave its place, is not written.
+fn require_sound(lock: &Lock) -> Result<(), Box<Diagnostic>> {
+    let help = "the plugin told of builds that cannot be right: tell its authors, and see [[override]] in the guide for a way round it";
+    let mut wrong = check_claims(lock).into_iter().map(|found| found.help(help));
+    match wrong.next() {
+        None => Ok(()),
+        Some(first) => Err(Box::new(Diagnostic { also: wrong.collect(), ..first })),
+    }
 }
 
 /// All names that the inputs of a request know, sorted.

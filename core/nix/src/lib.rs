@@ -11,7 +11,7 @@ pub mod escape;
 mod standalone;
 pub mod tree;
 
-pub use standalone::standalone;
+pub use standalone::{is_standalone, standalone};
 
 mod expression;
 

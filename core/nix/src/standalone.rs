@@ -29,6 +29,11 @@ const HEAD: &str = "\
 # The derivations of a lock file, written out; the lock is not read.
 ";
 
+/// Whether a Nix file is of this form.
+pub fn is_standalone(nix: &str) -> bool {
+    nix.lines().next() == HEAD.lines().next()
+}
+
 /// The text of an `x2nix.nix` that stands alone, for a lock at `lock_file`: a path relative to the
 /// folder that the text is to lie in, or an absolute one.
 ///

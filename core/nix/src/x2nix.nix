@@ -219,6 +219,10 @@ let
           if [ -d "$from" ]; then :
           elif [[ $from == *.zip ]]; then unzip -qq "$from" -d "$unpacked"
           elif tar -tf "$from" > /dev/null 2>&1; then tar -xf "$from" -C "$unpacked" --no-same-owner
+          elif [[ $from =~ [.](tar([.][a-z0-9]+)?|tgz|tbz2?|txz|tlz|tzst)$ ]]; then
+            echo "x2nix: $from cannot be unpacked:" >&2
+            tar -tf "$from" > /dev/null
+            exit 1
           fi
           readarray -d "" entries < <(find "$unpacked" -mindepth 1 -maxdepth 1 -print0)
           if [ ''${#entries[@]} = 1 ] && [ -d "$entries" ] && [ ! -L "$entries" ]; then from=$entries

@@ -3,7 +3,7 @@
 //! It looks at what the other commands take for granted: that the settings still mean something, that
 //! lock and Nix file belong together, and that this machine can build and keep a cache.
 
-use super::{lock_path, read_lock};
+use super::{is_standalone, lock_path, nix_text, read_lock};
 use crate::{
     ecosystems::{self, Ecosystem},
     package_set::{agree, wishes},
@@ -54,14 +54,7 @@ pub(crate) fn run(
     let bad: Vec<Diagnostic> = bad.into_iter().filter_map(Result::err).map(|it| *it).collect();
     match format {
         Format::Text if good.is_empty() => {}
-        Format::Text => answer(&format!(
-            "ok: {}
-",
-            good.join(
-                "
-ok: "
-            )
-        ))?,
+        Format::Text => answer(&format!("ok: {}\n", good.join("\nok: ")))?,
         Format::Json if bad.is_empty() => {
             answer_json(&json!({ "status": "done", "findings": good }))?;
         }
@@ -81,15 +74,20 @@ fn of_lock(lock: &Lock, path: &Path) -> Vec<Finding> {
         findings.push(Ok(format!("{shown} locks {count} packages for {on}")));
     }
     let nix = folder_of(path).join(NIX);
+    let name = from_folder(folder_of(&nix), path);
+    let told = nix.display();
     match std::fs::read_to_string(&nix) {
-        Ok(text) if text == x2nix_nix::emit(&from_folder(folder_of(&nix), path)) => {
-            findings.push(Ok(format!("{} is this version's", nix.display())));
+        Ok(text) if nix_text(lock, &name, &nix).is_ok_and(|fresh| fresh == text) => {
+            findings.push(Ok(format!("{told} is this version's, and of this lock")));
         }
-        Ok(_) => findings.push(bad(
-            "nix-file",
-            format!("{} is another version's, or was changed by hand", nix.display()),
-            "write it anew with `x2nix emit`; changes belong into overrides.nix",
-        )),
+        Ok(_) => {
+            let flag = if is_standalone(&nix) { " --standalone" } else { "" };
+            findings.push(bad(
+                "nix-file",
+                format!("{told} is of another version or lock, or was changed by hand"),
+                format!("write it anew with `x2nix emit{flag}`; changes belong into overrides.nix"),
+            ));
+        }
         // It may have been written elsewhere.
         Err(_) => {}
     }

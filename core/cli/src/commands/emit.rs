@@ -8,7 +8,7 @@ use crate::{
 };
 use clap::ArgMatches;
 use std::path::{Path, PathBuf};
-use x2nix_core::protocol::Diagnostic;
+use x2nix_core::{lock::check_claims, protocol::Diagnostic};
 
 /// Runs the command.
 pub(crate) fn run(matches: &ArgMatches) -> Result<(), Stop> {
@@ -27,6 +27,10 @@ pub(crate) fn run(matches: &ArgMatches) -> Result<(), Stop> {
     if matches.get_flag("standalone") {
         let text = x2nix_nix::standalone(&read, &place)?;
         return write(&nix, &text);
+    }
+    let mut wrong = check_claims(&read).into_iter();
+    if let Some(first) = wrong.next() {
+        return Err(Diagnostic { also: wrong.collect(), ..first }.into());
     }
     write(&nix, &x2nix_nix::emit(&place))
 }

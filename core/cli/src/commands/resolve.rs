@@ -1,6 +1,6 @@
 //! `x2nix resolve`: choose versions, write the lock file and the Nix file.
 
-use super::{lock_bytes, this_platform, write};
+use super::{lock_bytes, nix_text, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     fixer::Fetcher,
@@ -91,8 +91,9 @@ pub(crate) fn run(
         require_unchanged(&lock, &places.lock)?;
     } else if !dry_run {
         let lock_name = from_folder(folder_of(&places.nix), &places.lock);
+        let text = nix_text(&lock, &lock_name, &places.nix)?;
         write(&places.lock, &lock::write(&lock))?;
-        write(&places.nix, &x2nix_nix::emit(&lock_name))?;
+        write(&places.nix, &text)?;
     }
     tell(&lock, &notes, &places, dry_run, format)
 }

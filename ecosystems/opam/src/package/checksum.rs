@@ -2,6 +2,8 @@
 //!
 //! Reference: `src/core/opamHash.ml`.
 
+use md5::Md5;
+use sha2::{Digest, Sha256, Sha512};
 use std::fmt;
 
 /// The kind of a checksum, from the weakest to the strongest.
@@ -55,6 +57,18 @@ impl Checksum {
         };
         (hex.len() == kind.digits() && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
             .then(|| Self { kind, hex: hex.to_ascii_lowercase().into() })
+    }
+
+    /// Whether some bytes have it (`OpamHash.check_string`).
+    #[must_use]
+    pub fn fits(&self, bytes: &[u8]) -> bool {
+        let digest: Vec<u8> = match self.kind {
+            ChecksumKind::Md5 => Md5::digest(bytes).to_vec(),
+            ChecksumKind::Sha256 => Sha256::digest(bytes).to_vec(),
+            ChecksumKind::Sha512 => Sha512::digest(bytes).to_vec(),
+        };
+        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        hex == *self.hex
     }
 }
 

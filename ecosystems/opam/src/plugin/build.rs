@@ -221,6 +221,8 @@ pub(super) struct Package<'p> {
     pub(super) owner: Owner<'p>,
     pub(super) place: &'p Place,
     pub(super) file: OpamFile<'p>,
+    /// The text of that file.
+    bytes: &'p [u8],
     /// Whether there are files beside its opam file.
     pub(super) has_files: bool,
     /// What its build sees, by name.
@@ -238,7 +240,8 @@ impl<'p> Package<'p> {
     ) -> PluginResult<Self> {
         let file = OpamFile::parse(bytes).map_err(|error| syntax_error(&error, &place.file()))?;
         let owner = session.owner(side, name, &chosen[name].version);
-        let mut package = Self { owner, place, file, has_files: false, edges: BTreeMap::new() };
+        let edges = BTreeMap::new();
+        let mut package = Self { owner, place, file, bytes, has_files: false, edges };
         package.edges = package.needs(session, chosen)?;
         Ok(package)
     }
@@ -377,12 +380,20 @@ impl<'s> Builder<'s> {
         let mut build = Build::default();
         self.sources(package, &mut build, artifacts)?;
         self.files(package, &mut build)?;
+        if memmem(package.bytes, b"opamfile") {
+            build.files.insert(variables::OPAM_FILE.into(), Blob(package.bytes.to_vec()));
+        }
         build.system = self.system(package)?;
         build.environment = self.own_environment(package, far)?;
         self.commands(package, &mut build, far)?;
         crate::mirage::adjust(package.owner.name, &mut build);
         Ok(build)
     }
+}
+
+/// Whether some bytes have others in them.
+fn memmem(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
 }
 
 /// A unit that nothing is known of yet.

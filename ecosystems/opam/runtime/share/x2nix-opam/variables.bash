@@ -49,11 +49,15 @@ readable() {
   fi
 }
 
-# MODE FILE: reads a file in opam's syntax; the answer is the array `records`
+# MODE FILE: reads a file in opam's syntax; the answer is the array `records`. A last record says that all
+# went well: bash (5.2) now and then loses the status of a process substitution.
 readSyntax() {
   readable "$2" || return
-  readarray -d '' -t records < <(file=$2 LC_ALL=C awk -v mode="$1" -f "$share/syntax.awk" < "$2")
-  wait "$!" # the status is awk's
+  readarray -d '' -t records < <(
+    file=$2 LC_ALL=C awk -v mode="$1" -f "$share/syntax.awk" < "$2" && printf 'done\0'
+  )
+  ((${#records[@]})) && [[ ${records[-1]} == done ]] || return
+  unset 'records[-1]'
 }
 
 # --- Variables ----------------------------------------------------------------------------------

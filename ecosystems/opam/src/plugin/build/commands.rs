@@ -5,7 +5,7 @@
 //! runtime's `run` instead: its filters as far as they are not decided, in postfix notation, and its
 //! words as far as they are not expanded.
 
-use super::{Builder, Package, runtime, variables::Known};
+use super::{Builder, Package, runtime, sources::stays, variables::Known};
 use crate::{
     filter::{
         self, Command, Filter, FilterIdent, Piece, Scope, Value, Variable, expand_string, pieces,
@@ -95,22 +95,33 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// The patches that are applied. Where the build has to decide about one, all are steps, in their order.
     fn patches(&mut self, patches: Vec<Filtered<Box<str>>>) -> PluginResult<()> {
-        for patch in patches {
-            match patch
-                .filter
-                .as_ref()
-                .map_or(Rest::Known(Some(Value::Bool(true))), |filter| self.rest(filter))
-            {
-                Rest::Known(value) if holds(value.as_ref()) => {
-                    self.build.patches.push(patch.value.into());
-                }
-                Rest::Known(_) => {}
-                Rest::Open(_) => {
-                    let what = "whether a patch is applied is for the build to know";
-                    return Err(self.package.refuse("patches", what));
-                }
+        let mut kept = Vec::new();
+        for Filtered { value: name, filter } in patches {
+            if !stays(&name) {
+                let what = format!("the patch {name:?} is outside its source");
+                return Err(self.package.refuse("patches", &what));
             }
+            match filter.as_ref().map(|filter| self.rest(filter)) {
+                None => kept.push((name, None)),
+                Some(Rest::Known(value)) if holds(value.as_ref()) => kept.push((name, None)),
+                Some(Rest::Known(_)) => {}
+                Some(Rest::Open(rest)) => kept.push((name, Some(rest))),
+            }
+        }
+        if kept.iter().all(|(_, rest)| rest.is_none()) {
+            self.build.patches.extend(kept.into_iter().map(|(name, _)| name.into()));
+            return Ok(());
+        }
+        for (name, rest) in kept {
+            let mut words = vec![RUN.to_owned(), "run".to_owned()];
+            words.extend(rest.into_iter().flat_map(|rest| ["-c".into(), rest]));
+            words.extend(
+                ["patch", "-p1", "-i", &name].map(|word| ["-w".into(), word.into()]).concat(),
+            );
+            let words = self.late_words("patches", &words)?;
+            self.step(Phase::Prepare, words);
         }
         Ok(())
     }
@@ -143,6 +154,11 @@ impl Writer<'_, '_> {
     /// The words of a command; none if it is not run.
     fn command(&self, field: &str, command: &Command) -> PluginResult<Vec<Word>> {
         let words = self.words(command).map_err(|error| self.wrong(field, &error.to_string()))?;
+        self.late_words(field, &words)
+    }
+
+    /// Words with their late parts in place of the marks for them.
+    fn late_words(&self, field: &str, words: &[String]) -> PluginResult<Vec<Word>> {
         let words: Option<Vec<_>> = words.iter().map(|text| self.late.word(text)).collect();
         let mut words = words.ok_or_else(|| self.wrong(field, "a command has NUL characters"))?;
         if words.first() == Some(&Word::text(RUN)) {

@@ -107,7 +107,9 @@ impl Builder<'_> {
         }
     }
 
-    /// The files that lie beside the opam file.
+    /// The files that lie beside the opam file: where it names some in `extra-files`, just those, and they
+    /// have to have the checksums that it gives (`OpamAction.prepare_package_source`). Where it names none,
+    /// all: opam before 2.3 completed the field by itself, and repositories of that time rest on it.
     pub(in crate::plugin) fn files(
         &self,
         package: &Package<'_>,
@@ -131,14 +133,30 @@ impl Builder<'_> {
                 }
             }
         }
-        if paths.is_empty() {
-            return Ok(());
-        }
         let contents = host.read(&ReadRequest { tree, paths: paths.clone() })?.files;
         for (path, content) in paths.into_iter().zip(contents) {
             let Blob(bytes) = readable(&path, content)?;
             build.files.insert(path[top.len() + 1..].to_owned(), Blob(bytes));
         }
+        let named = package.read(package.file.extra_files())?;
+        if named.is_empty() {
+            return Ok(());
+        }
+        for (name, checksum) in &named {
+            let wrong = |what: &str| {
+                let what = format!("the file `files/{name}` {what}");
+                let help = "mend `extra-files` or the file; `opam lint` shows more";
+                Err(Box::new(package.refuse("extra-files", &what).help(help)))
+            };
+            match build.files.get(&**name) {
+                None => return wrong("is missing"),
+                Some(Blob(bytes)) if !checksum.fits(bytes) => {
+                    return wrong(&format!("does not have the checksum {checksum}"));
+                }
+                Some(_) => {}
+            }
+        }
+        build.files.retain(|file, _| named.iter().any(|(name, _)| **name == **file));
         Ok(())
     }
 }

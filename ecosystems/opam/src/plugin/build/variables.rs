@@ -9,6 +9,9 @@ use crate::{
 use std::{borrow::Cow, cell::RefCell, collections::BTreeSet};
 use x2nix_protocol::{BuildVariable, LatePart, Purpose};
 
+/// Where a package finds its opam file if it asks for that, below the top of its source.
+pub(super) const OPAM_FILE: &str = ".x2nix/opam";
+
 /// What is known of a variable when locking.
 pub(super) enum Known {
     /// Its value, or that it has none.
@@ -65,7 +68,11 @@ impl<'s> Builder<'s> {
                 }
                 "hash" => Known::Value(hash(&package.file)),
                 "depends" => text(&self.depends(package)),
-                // What else opam defines (`opamfile`, `build-id`) is about its own root.
+                "opamfile" => {
+                    let top = late.value(LatePart::Variable(BuildVariable::SourceTop));
+                    text(&format!("{}/{OPAM_FILE}", top.into_text()))
+                }
+                // What else opam defines (`build-id`) is about its own root.
                 other => Known::Value(
                     directory(other, Some(name))
                         .map(|path| late.value(LatePart::Out(path.into_owned()))),
