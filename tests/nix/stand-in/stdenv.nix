@@ -84,15 +84,10 @@ let
             final:
             let
               before = function final;
-              partly = if lib.isFunction change then change final else change;
-              # A change may take `old` only, or `final` and `old`.
-              changed =
-                if !(lib.isFunction change) then
-                  change
-                else if lib.isFunction partly then
-                  partly before
-                else
-                  change before;
+              # As in nixpkgs, a change that is a function takes `old`, or `final` and `old`; which, tells
+              # only what it makes of the former.
+              first = if lib.isFunction change then change before else change;
+              changed = if lib.isFunction first then change final before else first;
             in
             before // changed
           );
