@@ -13,6 +13,21 @@ pub(crate) struct Ecosystem {
     pub(crate) source: Option<Source>,
 }
 
+/// How many bytes are kept in the cache for a plugin that is linked in.
+const LINKED_IN: u64 = 2 << 30;
+/// The same for one from a file that asks for no size of its own.
+const FROM_FILE: u64 = 64 << 20;
+
+impl Ecosystem {
+    /// How many bytes of what is fetched for the plugin are kept.
+    pub(crate) fn cache(&self) -> u64 {
+        match &self.source {
+            None => LINKED_IN,
+            Some(source) => source.capabilities.cache.unwrap_or(FROM_FILE),
+        }
+    }
+}
+
 /// All plugins that are linked in.
 pub(crate) fn linked_in() -> Vec<Ecosystem> {
     let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin)];

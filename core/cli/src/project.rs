@@ -1,6 +1,6 @@
 //! The inputs of a project, as the user names them and as a lock does.
 
-use crate::{paths, progress, report::Stop, settings::SETTINGS};
+use crate::{ecosystems::Ecosystem, paths, progress, report::Stop, settings::SETTINGS};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -8,7 +8,7 @@ use std::{
 use x2nix_core::{
     RequestInput,
     lock::{Lock, LockedInput},
-    protocol::{Diagnostic, Host, Input, InputKind, Origin, PluginResult},
+    protocol::{Diagnostic, Host, Hosts, Input, InputKind, Origin, PluginResult},
 };
 use x2nix_plugin_host::inputs::{Inputs, Locked, Network, OpenOptions, Opener, Place, Tree};
 
@@ -87,8 +87,9 @@ pub(crate) fn place_in_settings(text: &str, folder: &Path) -> Result<Place, Stop
     }
 }
 
-/// Opens inputs; locations are as seen from the lock's folder.
+/// Opens the inputs of an ecosystem; locations are as seen from the lock's folder.
 pub(crate) fn open_inputs(
+    ecosystem: &Ecosystem,
     wanted: &[Wanted],
     lock_folder: &Path,
     offline: bool,
@@ -133,7 +134,10 @@ pub(crate) fn open_inputs(
         lock_folder: lock_folder.to_owned(),
         locked: pins,
     };
-    let trees = Arc::new(trees.with_further(Box::new(move |place| pins.open(place))));
+    let trees = trees
+        .with_files(pins.opener.files(&ecosystem.describe.ecosystem, ecosystem.cache()))
+        .with_further(Box::new(move |place, hosts| pins.open(place, hosts)));
+    let trees = Arc::new(trees);
     Ok(OpenInputs { host: Arc::clone(&trees) as Arc<dyn Host>, trees, inputs, notes })
 }
 
@@ -148,7 +152,7 @@ struct Pins {
 }
 
 impl Pins {
-    fn open(&self, text: &str) -> PluginResult<(Tree, String)> {
+    fn open(&self, text: &str, hosts: &Hosts) -> PluginResult<(Tree, String)> {
         let mut place = Place::parse(text)?;
         if let (Place::Path(path), Some(folder)) = (&place, &self.folder) {
             place = Place::Path(folder.join(path));
@@ -159,7 +163,7 @@ impl Pins {
             locked: locked.cloned(),
             ..OpenOptions::default()
         };
-        let tree = self.opener.open_place(&place, &options)?;
+        let tree = self.opener.clone().within(hosts.clone()).open_place(&place, &options)?;
         let location = location(&tree, &place, &self.lock_folder);
         Ok((tree, location))
     }

@@ -31,6 +31,7 @@ there is none. Unknown members are skipped. A member that is not required may be
 | `list` | `list-request` | `list-answer` |
 | `read` | `read-request` | `read-answer` |
 | `open` | `open-tree-request` | `opened-tree` |
+| `fetch` | `fetch-request` | `fetch-answer` |
 
 A conversation begins with `open`; `describe` may come before. A plugin may ask while it answers, and at no other time.
 ";

@@ -17,7 +17,10 @@ use support::{
     shelf::Shelf,
 };
 use x2nix_core::{Failure, lock::Lock, resolve};
-use x2nix_protocol::{DOCUMENTS, Diagnostic, Host, OpenTreeRequest, OpenedTree, TreeId};
+use x2nix_protocol::{
+    Blob, DOCUMENTS, Diagnostic, FetchAnswer, FetchFile, FetchRequest, Fetched, Host,
+    OpenTreeRequest, OpenedTree, TreeId,
+};
 
 /// Makes the test write what it would compare.
 const UPDATE: &str = "X2NIX_UPDATE_SCHEMAS";
@@ -122,7 +125,16 @@ fn the_documents_of_the_scenarios_are_valid_by_their_schemas() {
     // A scenario is one tree; what opens others is tried with the opam plugin (tests/cli).
     let (tree, place) = (TreeId(7), "git+file:///a#v1".to_owned());
     let opened = OpenedTree { tree, location: place.clone(), hash: "sha256-".into() };
+    let file = FetchFile { url: "https://host.invalid/a".into(), ..FetchFile::default() };
+    let hashed = FetchFile { hash: Some("sha256-".into()), limit: Some(9), ..file.clone() };
+    let fetched = vec![
+        Fetched::Found { content: Blob(vec![0xff]), hash: "sha256-".into() },
+        Fetched::Missing,
+        Fetched::Failed(Box::new(Diagnostic::error("a::code", "text"))),
+    ];
     for (name, document) in [
+        ("fetch-request", serde_json::to_value(FetchRequest { files: vec![file, hashed] })),
+        ("fetch-answer", serde_json::to_value(FetchAnswer { files: fetched })),
         ("open-tree-request", serde_json::to_value(OpenTreeRequest { place })),
         ("opened-tree", serde_json::to_value(opened)),
         (

@@ -1,16 +1,15 @@
 //! What artifacts are that do not name their content: fetched once, while a lock is made.
 
-use crate::{
-    Error, Revision,
-    hash::{self, Algorithm, Hash},
-    nar,
-};
+use crate::{Error, Revision, nar};
 use std::{
     io,
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
-use x2nix_plugin_host::inputs::{self, Network, download};
+use x2nix_plugin_host::{
+    hash::{self, Algorithm, Hash},
+    inputs::{self, Network, download},
+};
 use x2nix_protocol::{Artifact, Diagnostic, PluginResult};
 
 /// An artifact with the commit and the hash that it has now. The first address that answers counts.

@@ -7,10 +7,7 @@
 //! A link is followed where it ends at a file of the same folder, as opam's cache links one hash to
 //! the other. What is neither, such as a device or a pipe, is not there.
 
-use crate::{
-    Error,
-    hash::{self, Algorithm, Hash},
-};
+use crate::Error;
 use std::{
     collections::HashMap,
     ffi::OsString,
@@ -19,6 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Mutex, OnceLock, PoisonError},
 };
+use x2nix_plugin_host::hash::{self, Algorithm, Hash};
 
 /// As many files as an index holds: more is not a folder of sources.
 const LARGEST: usize = 1_000_000;

@@ -18,17 +18,16 @@
 
 mod fixed;
 mod folder;
-mod hash;
 mod nar;
 mod package_set;
 mod search;
 mod store;
 
 pub use fixed::fix;
-pub use hash::{Algorithm, Hash};
 pub use package_set::{Found as FoundVersion, versions};
 pub use search::{Attempt, Failure};
 pub use store::{Store, build};
+pub use x2nix_plugin_host::hash::{Algorithm, Hash};
 
 use search::{Found, Search};
 use std::{

@@ -4,7 +4,6 @@
 //! entries stand in the order of their names' bytes. Of a file it keeps the content and whether its owner
 //! may execute it, of a link where it leads, and nothing else.
 
-use crate::hash::Hash;
 use sha2::{Digest as _, Sha256};
 use std::{
     fs::{self, File},
@@ -12,6 +11,7 @@ use std::{
     os::unix::{ffi::OsStrExt as _, fs::PermissionsExt as _},
     path::Path,
 };
+use x2nix_plugin_host::hash::Hash;
 
 /// Deeper folders are not hashed: it goes into them by recursion.
 const DEEPEST: usize = 512;

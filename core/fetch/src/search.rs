@@ -3,7 +3,6 @@
 use crate::{
     Error, Options, Origin, Revision, Source, fixed,
     folder::{Folders, Unfit},
-    hash::{self, Algorithm, Hash},
     nar,
 };
 use std::{
@@ -12,7 +11,10 @@ use std::{
     path::{Path, PathBuf},
 };
 use tempfile::TempDir;
-use x2nix_plugin_host::inputs::{Network, download};
+use x2nix_plugin_host::{
+    hash::{self, Algorithm, Hash},
+    inputs::{Network, download},
+};
 use x2nix_protocol::Diagnostic;
 
 /// A source that could not be brought, and all that was tried.

@@ -5,16 +5,14 @@
 //! `TYPE:sha256:INNER:STORE:NAME`. TYPE is `output:out` and INNER the SHA-256 of
 //! `fixed:out:ALGORITHM:HEX:`. So no process of Nix is needed to know it.
 
-use crate::{
-    Error,
-    hash::{Algorithm, Hash, base32, hex, sha256},
-};
+use crate::Error;
 use std::{
     ffi::OsStr,
     io::ErrorKind,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+use x2nix_plugin_host::hash::{Algorithm, Hash, base32, hex, sha256};
 
 /// As many paths as go to one process; systems bound what a command line may hold.
 pub(crate) const BATCH: usize = 256;

@@ -10,8 +10,9 @@ use std::{
 };
 use x2nix_plugin_host::inputs::Place;
 use x2nix_protocol::{
-    Capabilities, Describe, Diagnostic, Host, ListAnswer, ListRequest, OpenRequest,
-    OpenTreeRequest, Opened, OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest,
+    CONFIGURED_HOSTS, Capabilities, Describe, Diagnostic, FetchAnswer, FetchRequest, Host, Hosts,
+    InputKind, ListAnswer, ListRequest, OpenRequest, OpenTreeRequest, Opened, OpenedTree, Plugin,
+    PluginResult, ReadAnswer, ReadRequest, host_of,
 };
 
 /// Adds a capability given as text.
@@ -52,9 +53,10 @@ pub fn missing(asked: &Capabilities, granted: &Capabilities) -> Capabilities {
     let without = |asked: &[String], covers: &dyn Fn(&String) -> bool| {
         asked.iter().filter(|it| !covers(it)).cloned().collect()
     };
+    let hosts = Hosts::Only(granted.fetch.clone());
     Capabilities {
         read: without(&asked.read, &|folder| may_read(granted, Path::new(folder))),
-        fetch: without(&asked.fetch, &|host| may_fetch(granted, host)),
+        fetch: without(&asked.fetch, &|host| hosts.allow(host)),
         environment: without(&asked.environment, &|name| granted.environment.contains(name)),
         cache: asked.cache.filter(|&bytes| granted.cache.is_none_or(|most| most < bytes)),
     }
@@ -74,17 +76,6 @@ pub fn of_both(asked: &Capabilities, granted: &Capabilities) -> Capabilities {
     }
 }
 
-fn may_fetch(granted: &Capabilities, host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    granted.fetch.iter().any(|pattern| {
-        let pattern = pattern.to_ascii_lowercase();
-        pattern == host
-            || pattern.strip_prefix('*').is_some_and(|end| {
-                end.starts_with('.') && host.len() > end.len() && host.ends_with(end)
-            })
-    })
-}
-
 /// Whether a path is in a granted folder. Links are followed; a `..` is not.
 fn may_read(granted: &Capabilities, path: &Path) -> bool {
     let plain = |path: &Path| !path.components().any(|part| part == Component::ParentDir);
@@ -92,17 +83,6 @@ fn may_read(granted: &Capabilities, path: &Path) -> bool {
     path.is_absolute()
         && plain(path)
         && granted.read.iter().any(|folder| real(path).starts_with(real(Path::new(folder))))
-}
-
-/// The host part of an address; empty where it has none.
-fn host_of(address: &str) -> &str {
-    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match host.strip_prefix('[') {
-        Some(six) => six.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    }
 }
 
 /// A plugin with its capabilities and nothing more.
@@ -125,10 +105,15 @@ impl Plugin for Granted {
     }
 
     fn open(&self, host: Arc<dyn Host>, request: &OpenRequest) -> PluginResult<Opened> {
+        let mut hosts = self.capabilities.fetch.clone();
+        if hosts.iter().any(|host| host == CONFIGURED_HOSTS) {
+            hosts.extend(configured_hosts(request));
+        }
         let host = Guard {
             host,
             label: self.label.clone(),
             capabilities: self.capabilities.clone(),
+            hosts: Hosts::Only(hosts),
             project: self.project.clone(),
         };
         let mut request = request.clone();
@@ -140,11 +125,22 @@ impl Plugin for Granted {
     }
 }
 
+/// The hosts of the addresses that the user's own configuration names: repositories, variables, options.
+fn configured_hosts(request: &OpenRequest) -> impl Iterator<Item = String> {
+    let repositories = request.inputs.iter().filter(|input| input.kind == InputKind::Repository);
+    let labels = repositories.map(|input| &input.label);
+    let texts =
+        labels.chain(request.environment.values()).chain(request.options.values().flatten());
+    texts.map(|text| host_of(text).to_owned()).filter(|host| !host.is_empty())
+}
+
 /// A host that does what was granted.
 struct Guard {
     host: Arc<dyn Host>,
     label: String,
     capabilities: Capabilities,
+    /// What may be reached.
+    hosts: Hosts,
     project: Option<PathBuf>,
 }
 
@@ -161,7 +157,7 @@ impl Guard {
         match host_of(address) {
             "" => self
                 .check_path(Path::new(address.split_once("://").map_or(address, |(_, path)| path))),
-            host if may_fetch(&self.capabilities, host) => Ok(()),
+            host if self.hosts.allow(host) => Ok(()),
             host => Err(self.refuse(&format!("fetch from {host}"), &format!("fetch={host}"))),
         }
     }
@@ -198,7 +194,16 @@ impl Host for Guard {
             Place::Path(path) => self.check_path(&path)?,
             Place::Url(_) | Place::Git(_) => self.check_address(&request.place)?,
         }
-        self.host.open(request)
+        self.host.open_within(request, &self.hosts)
+    }
+
+    fn fetch(&self, request: &FetchRequest) -> PluginResult<FetchAnswer> {
+        // What has no host is no address, and the host says so.
+        let mut hosts = request.files.iter().map(|file| host_of(&file.url));
+        if let Some(host) = hosts.find(|host| !host.is_empty() && !self.hosts.allow(host)) {
+            return Err(self.refuse(&format!("fetch from {host}"), &format!("fetch={host}")));
+        }
+        self.host.fetch_within(request, &self.hosts)
     }
 }
 
@@ -218,7 +223,7 @@ mod tests {
 
     #[test]
     fn hosts_are_compared_whole() {
-        let some = granted(&["fetch=example.org", "fetch=*.example.com"]);
+        let some = Hosts::Only(granted(&["fetch=example.org", "fetch=*.example.com"]).fetch);
         for (address, may) in [
             ("https://example.org/a", true),
             ("https://EXAMPLE.org:443/a", true),
@@ -231,7 +236,7 @@ mod tests {
             ("https://example.com/", false),
             ("https://[::1]:80/", false),
         ] {
-            assert_eq!(may_fetch(&some, host_of(address)), may, "{address}");
+            assert_eq!(some.allow_address(address), may, "{address}");
         }
     }
 

@@ -27,6 +27,7 @@ const QUESTIONS: &[(&str, &str)] = &[
     (method::LIST, "list-request"),
     (method::READ, "read-request"),
     (method::OPEN, "open-tree-request"),
+    (method::FETCH, "fetch-request"),
 ];
 
 const REFUSAL: &str = "diagnostic";

@@ -19,9 +19,9 @@ use std::{
 };
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
-    FactsRequest, Host, ListAnswer, ListRequest, MembersAnswer, MembersRequest, NamesAnswer,
-    OpenRequest, OpenTreeRequest, Opened, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin,
-    PluginResult, ReadAnswer, ReadRequest, Session,
+    FactsRequest, FetchAnswer, FetchRequest, Host, ListAnswer, ListRequest, MembersAnswer,
+    MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened, OpenedTree, PROTOCOL_OLDEST,
+    PROTOCOL_VERSION, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
     message::{Document, HostLine, Line, Reply, Server, encode, method, reply, unknown},
 };
 
@@ -268,6 +268,7 @@ impl HostLine for HostServer {
             method::LIST => asked(method, request, |request| self.0.list(&request)),
             method::READ => asked(method, request, |request| self.0.read(&request)),
             method::OPEN => asked(method, request, |request| self.0.open(&request)),
+            method::FETCH => asked(method, request, |request| self.0.fetch(&request)),
             other => reply::<()>(Err(unknown(other))),
         }
     }
@@ -298,6 +299,10 @@ impl Host for Nobody {
     }
 
     fn open(&self, _: &OpenTreeRequest) -> PluginResult<OpenedTree> {
+        Err(Self::refuse())
+    }
+
+    fn fetch(&self, _: &FetchRequest) -> PluginResult<FetchAnswer> {
         Err(Self::refuse())
     }
 }

@@ -24,7 +24,7 @@ mod unpack;
 
 pub use pack::Pack;
 pub use place::{GitPlace, Place};
-pub use remote::{Network, Progress, check_out, download};
+pub use remote::{Files, Network, Progress, check_out, download};
 pub use unpack::{Limits, read_archive};
 
 use archive::Archive;
@@ -40,8 +40,9 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError, RwLock},
 };
 use x2nix_protocol::{
-    Diagnostic, Entry, FileContent, Host, ListAnswer, ListRequest, OpenTreeRequest, OpenedTree,
-    Origin, PluginResult, ReadAnswer, ReadRequest, TreeId,
+    Diagnostic, Entry, FetchAnswer, FetchRequest, FileContent, Host, Hosts, ListAnswer,
+    ListRequest, OpenTreeRequest, OpenedTree, Origin, PluginResult, ReadAnswer, ReadRequest,
+    TreeId,
 };
 
 /// Opens inputs.
@@ -108,6 +109,21 @@ impl Opener {
     #[must_use]
     pub fn with_progress(self, progress: Arc<dyn Progress>) -> Self {
         Self { progress: Some(progress), ..self }
+    }
+
+    /// The same, which reaches no other hosts than these.
+    #[must_use]
+    pub fn within(self, hosts: Hosts) -> Self {
+        let network = Network { hosts, ..self.network };
+        Self { network, ..self }
+    }
+
+    /// What fetches single files for an ecosystem, and keeps at most so many bytes of them in the cache.
+    pub fn files(&self, ecosystem: &str, keep: u64) -> Files {
+        let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+        let name: String = ecosystem.chars().map(plain).collect();
+        let folder = self.cache.as_ref().map(|cache| cache.files(&name));
+        Files::new(self.clone(), folder, keep)
     }
 
     /// Opens what is at a place.
@@ -237,10 +253,12 @@ pub struct Inputs {
     trees: RwLock<Vec<Arc<Tree>>>,
     opened: Mutex<BTreeMap<String, OpenedTree>>,
     further: Option<Box<Further>>,
+    files: Option<Files>,
 }
 
-/// Opens a place that a plugin learnt of, and says where it was found, as a lock is to say it.
-pub type Further = dyn Fn(&str) -> PluginResult<(Tree, String)> + Send + Sync;
+/// Opens a place that a plugin learnt of, and says where it was found, as a lock is to say it. No other
+/// hosts are reached.
+pub type Further = dyn Fn(&str, &Hosts) -> PluginResult<(Tree, String)> + Send + Sync;
 
 impl Inputs {
     /// No trees.
@@ -259,6 +277,12 @@ impl Inputs {
     #[must_use]
     pub fn with_further(self, open: Box<Further>) -> Self {
         Self { further: Some(open), ..self }
+    }
+
+    /// The same with a way to fetch files.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files: Some(files), ..self }
     }
 
     fn tree(&self, id: TreeId) -> PluginResult<Arc<Tree>> {
@@ -287,7 +311,7 @@ impl Host for Inputs {
         Ok(ReadAnswer { files: request.paths.par_iter().map(|path| tree.read(path)).collect() })
     }
 
-    fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
+    fn open_within(&self, request: &OpenTreeRequest, hosts: &Hosts) -> PluginResult<OpenedTree> {
         let Some(further) = &self.further else {
             return Err(Box::new(Diagnostic::not_supported("opening further inputs")));
         };
@@ -295,11 +319,18 @@ impl Host for Inputs {
         if let Some(known) = opened.get(&request.place) {
             return Ok(known.clone());
         }
-        let (tree, location) = further(&request.place)?;
+        let (tree, location) = further(&request.place, hosts)?;
         let hash = tree.hash()?.to_owned();
         let answer = OpenedTree { tree: self.add(tree), location, hash };
         opened.insert(request.place.clone(), answer.clone());
         Ok(answer)
+    }
+
+    fn fetch_within(&self, request: &FetchRequest, hosts: &Hosts) -> PluginResult<FetchAnswer> {
+        match &self.files {
+            Some(files) => files.fetch(request, hosts),
+            None => Err(Box::new(Diagnostic::not_supported("fetching files"))),
+        }
     }
 }
 

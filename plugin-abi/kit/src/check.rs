@@ -160,7 +160,7 @@ impl Outcome {
 /// Runs a scenario; how often the host was asked comes with it.
 fn run(plugin: &dyn Plugin, scenario: &Scenario, manner: Manner) -> (Outcome, usize) {
     let (trees, request) = scenario.request();
-    let trees = Arc::new(Trees::new(&trees, manner));
+    let trees = Arc::new(Trees::new(&trees, manner).with_files(&scenario.elsewhere));
     let host: Arc<dyn Host> = Arc::clone(&trees) as Arc<dyn Host>;
     let outcome = match resolve(plugin, &host, &request) {
         Ok(resolution) => {
@@ -210,7 +210,7 @@ fn endures(plugin: &dyn Plugin, scenario: &Scenario) -> Result<(), String> {
 /// Numbers that were never announced are refused.
 fn numbers(plugin: &dyn Plugin, scenario: &Scenario) -> Result<(), String> {
     let (trees, request) = scenario.request();
-    let trees = Trees::new(&trees, Manner::Good);
+    let trees = Trees::new(&trees, Manner::Good).with_files(&scenario.elsewhere);
     let question = x2nix_protocol::OpenRequest {
         inputs: request.inputs.iter().map(|it| it.input.clone()).collect(),
         roots: request.roots,

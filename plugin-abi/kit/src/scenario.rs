@@ -32,6 +32,9 @@ pub struct Scenario {
     /// The files of a repository, by path.
     #[serde(default)]
     pub repository: BTreeMap<String, String>,
+    /// The files that are elsewhere, by address.
+    #[serde(default)]
+    pub elsewhere: BTreeMap<String, String>,
     /// What must come of it.
     pub expect: Expected,
 }
@@ -100,7 +103,7 @@ pub fn read_scenarios(folder: &Path) -> PluginResult<Vec<Scenario>> {
             let line = line.and_then(|line| u32::try_from(line).ok());
             Diagnostic::error("kit::scenario", error.message().to_owned())
                 .at(Origin::new(path.to_string_lossy(), line))
-                .help("a scenario has about, roots, [project], [repository] and [expect]")
+                .help("a scenario has about, roots, [project], [repository], [elsewhere] and [expect]")
         })?;
         scenario.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(scenario)

@@ -34,7 +34,7 @@ pub const X2NIX_BROKEN: i32 = 2;
 pub struct X2nixHost {
     /// Handed to the functions.
     pub context: *mut c_void,
-    /// Asks the host: `list`, `read`, `open`. The answer is given back to `free`. Only to be called
+    /// Asks the host: `list`, `read`, `open`, `fetch`. The answer is given back to `free`. Only to be called
     /// while `x2nix_plugin_call` runs, from its thread.
     pub call: unsafe extern "C" fn(
         context: *mut c_void,

@@ -1,6 +1,6 @@
-//! What a plugin may ask of the world: read-only trees, named by number.
+//! What a plugin may ask of the world: read-only trees, named by number, and files that are elsewhere.
 
-use crate::{Diagnostic, PluginResult};
+use crate::{Diagnostic, Hosts, PluginResult};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -27,9 +27,73 @@ pub trait Host: Send + Sync {
     /// Opens a place that the plugin learnt of from the project, such as the source of a package
     /// that it pins. The same place is opened once.
     fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
-        let _ = request;
+        self.open_within(request, &Hosts::Any)
+    }
+
+    /// Fetches files, all of them at once.
+    fn fetch(&self, request: &FetchRequest) -> PluginResult<FetchAnswer> {
+        self.fetch_within(request, &Hosts::Any)
+    }
+
+    /// [`Host::open`] that reaches no other hosts than these, wherever it is led.
+    fn open_within(&self, request: &OpenTreeRequest, hosts: &Hosts) -> PluginResult<OpenedTree> {
+        let _ = (request, hosts);
         Err(Box::new(Diagnostic::not_supported("opening further inputs")))
     }
+
+    /// [`Host::fetch`] that reaches no other hosts than these, wherever it is led.
+    fn fetch_within(&self, request: &FetchRequest, hosts: &Hosts) -> PluginResult<FetchAnswer> {
+        let _ = (request, hosts);
+        Err(Box::new(Diagnostic::not_supported("fetching files")))
+    }
+}
+
+/// Asks for files that are elsewhere, such as the parts of an index. What is fetched is kept in the
+/// user's cache; within one conversation the same question has the same answer.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FetchRequest {
+    /// The files, many at once: they are fetched side by side.
+    pub files: Vec<FetchFile>,
+}
+
+/// One file that is to be fetched.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema,
+)]
+pub struct FetchFile {
+    /// Its address: `https://…` or `http://…`.
+    pub url: String,
+    /// The hash that it has to have, in SRI form: `sha256-…`, `sha512-…`, `sha1-…` or `md5-…`. With it, a
+    /// file that was fetched once is not asked for again; without it, the server is asked whether it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<String>,
+    /// The most bytes that it may have; unset: what the host thinks fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u64>,
+}
+
+/// The answer to [`FetchRequest`]: one result per file.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct FetchAnswer {
+    /// The results, in the order of the request.
+    pub files: Vec<Fetched>,
+}
+
+/// What fetching a file gave.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fetched {
+    /// It is there.
+    Found {
+        /// Its bytes.
+        content: Blob,
+        /// Their hash: `sha256-…`.
+        hash: String,
+    },
+    /// The server says that there is no such file.
+    Missing,
+    /// It cannot be had, and why. A plugin that cannot go on without it answers with this error.
+    Failed(Box<Diagnostic>),
 }
 
 /// Asks for a tree beside the inputs of the request.

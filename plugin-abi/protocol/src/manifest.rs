@@ -24,7 +24,9 @@ pub struct Capabilities {
     /// Folders outside of the project that it may open, by absolute path; all below is meant too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub read: Vec<String>,
-    /// Hosts that the host may fetch from for it: `example.org`; `*.example.org` for all below.
+    /// Hosts that the host may fetch from for it: `example.org`; `*.example.org` for all below;
+    /// `@configured` for those of the addresses in the repositories, variables and options that the user
+    /// gave.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fetch: Vec<String>,
     /// Environment variables whose values it gets, by name.
@@ -39,6 +41,50 @@ impl Capabilities {
     /// Whether it is nothing at all.
     pub fn is_none(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+/// In [`Capabilities::fetch`]: the hosts that the user's own configuration names.
+pub const CONFIGURED_HOSTS: &str = "@configured";
+
+/// Which hosts may be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Hosts {
+    /// All: nothing is confined.
+    #[default]
+    Any,
+    /// These, as [`Capabilities::fetch`] names them.
+    Only(Vec<String>),
+}
+
+impl Hosts {
+    /// Whether a host is among them.
+    pub fn allow(&self, host: &str) -> bool {
+        let Self::Only(patterns) = self else { return true };
+        let host = host.to_ascii_lowercase();
+        patterns.iter().any(|pattern| {
+            let pattern = pattern.to_ascii_lowercase();
+            pattern == host
+                || pattern.strip_prefix('*').is_some_and(|end| {
+                    end.starts_with('.') && host.len() > end.len() && host.ends_with(end)
+                })
+        })
+    }
+
+    /// Whether the host of an address is among them.
+    pub fn allow_address(&self, address: &str) -> bool {
+        self.allow(host_of(address))
+    }
+}
+
+/// The host part of an address; empty where it has none.
+pub fn host_of(address: &str) -> &str {
+    let rest = address.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! x2nix  -- describe, open, names, facts, members, build, export -->  plugin
-//! x2nix  <------------------ list, read, open ----------------------  plugin
+//! x2nix  <------------------ list, read, open, fetch ---------------  plugin
 //! ```
 //!
 //! This is all that a carrier carries. The plugin's end is here: [`Server`] answers the messages of
@@ -14,8 +14,8 @@
 //! end, with its limits and its distrust, is the host's.
 
 use crate::{
-    Diagnostic, Host, ListAnswer, ListRequest, OpenTreeRequest, Opened, OpenedTree, Plugin,
-    PluginResult, ReadAnswer, ReadRequest, Session,
+    Diagnostic, FetchAnswer, FetchRequest, Host, ListAnswer, ListRequest, OpenTreeRequest, Opened,
+    OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use std::sync::Arc;
@@ -56,6 +56,8 @@ pub mod method {
     pub const LIST: &str = "list";
     /// [`Host::read`](crate::Host::read).
     pub const READ: &str = "read";
+    /// [`Host::fetch`](crate::Host::fetch).
+    pub const FETCH: &str = "fetch";
 }
 
 /// A value that crosses the border.
@@ -181,5 +183,9 @@ impl Host for Far {
 
     fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {
         self.ask(method::OPEN, request)
+    }
+
+    fn fetch(&self, request: &FetchRequest) -> PluginResult<FetchAnswer> {
+        self.ask(method::FETCH, request)
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::{
     BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
-    FactsRequest, ListAnswer, ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer,
-    OpenRequest, OpenTreeRequest, OpenedTree, PluginManifest, ReadAnswer, ReadRequest,
+    FactsRequest, FetchAnswer, FetchRequest, ListAnswer, ListRequest, MembersAnswer,
+    MembersRequest, NamesAnswer, OpenAnswer, OpenRequest, OpenTreeRequest, OpenedTree,
+    PluginManifest, ReadAnswer, ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -44,4 +45,6 @@ documents! {
     "list-answer" => ListAnswer,
     "read-request" => ReadRequest,
     "read-answer" => ReadAnswer,
+    "fetch-request" => FetchRequest,
+    "fetch-answer" => FetchAnswer,
 }

@@ -46,7 +46,7 @@ typedef struct X2nixHost {
    */
   void *context;
   /*
-   Asks the host: `list`, `read`, `open`. The answer is given back to `free`. Only to be called
+   Asks the host: `list`, `read`, `open`, `fetch`. The answer is given back to `free`. Only to be called
    while `x2nix_plugin_call` runs, from its thread.
    */
   int32_t (*call)(void *context,

@@ -15,7 +15,7 @@ use clap::ArgMatches;
 use serde_json::json;
 use std::{path::Path, sync::Arc};
 use x2nix_core::{
-    Request,
+    Checked, Request,
     lock::{Lock, check_claims},
     protocol::{Diagnostic, Host, InputKind, Origin},
 };
@@ -36,10 +36,8 @@ pub(crate) fn run(
     let wanted = wanted(&lock, &path)?;
     let missing = match first_missing(&wanted) {
         Some(path) => Some(format!("{} is not here", path.display())),
-        None => match open(&lock, &path, &wanted, matches.get_flag("offline")) {
-            Ok((host, request)) => {
-                plugins::check_lock(ecosystem, &lock)?;
-                let checked = x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, &lock)?;
+        None => match check_inputs(ecosystem, &lock, &path, &wanted, matches.get_flag("offline")) {
+            Ok(checked) => {
                 found.extend(checked.stale);
                 found.extend(checked.violations);
                 None
@@ -55,6 +53,19 @@ pub(crate) fn run(
         return Err(Stop::Failed(found));
     }
     tell(&lock, missing.as_deref(), format)
+}
+
+/// Asks the plugin again, over the inputs that the lock names.
+fn check_inputs(
+    ecosystem: &Ecosystem,
+    lock: &Lock,
+    path: &Path,
+    wanted: &[Wanted],
+    offline: bool,
+) -> Result<Checked, Stop> {
+    let (host, request) = open(ecosystem, lock, path, wanted, offline)?;
+    plugins::check_lock(ecosystem, lock)?;
+    Ok(x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, lock)?)
 }
 
 /// Whether the settings beside the lock are still those that it was resolved with.
@@ -110,17 +121,22 @@ fn is_elsewhere(error: &Diagnostic) -> bool {
 }
 
 /// What a lock was made from, opened again, and the request that it answers.
-pub(super) fn reopen(lock: &Lock, path: &Path) -> Result<(Arc<dyn Host>, Request), Stop> {
-    open(lock, path, &wanted(lock, path)?, false)
+pub(super) fn reopen(
+    ecosystem: &Ecosystem,
+    lock: &Lock,
+    path: &Path,
+) -> Result<(Arc<dyn Host>, Request), Stop> {
+    open(ecosystem, lock, path, &wanted(lock, path)?, false)
 }
 
 fn open(
+    ecosystem: &Ecosystem,
     lock: &Lock,
     path: &Path,
     wanted: &[Wanted],
     offline: bool,
 ) -> Result<(Arc<dyn Host>, Request), Stop> {
-    let opened = open_inputs(wanted, folder_of(path), offline)?;
+    let opened = open_inputs(ecosystem, wanted, folder_of(path), offline)?;
     let folder = folder_of(path);
     let settings = Settings::read(folder)?;
     let request = Request {

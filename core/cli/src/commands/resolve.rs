@@ -58,7 +58,8 @@ pub(crate) fn run(
     for pin in pins.filter(|input| input.kind == InputKind::Pin) {
         wanted.push(Wanted::of_lock(pin, folder_of(&places.lock))?);
     }
-    let opened = open_inputs(&wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
+    let opened =
+        open_inputs(ecosystem, &wanted, folder_of(&places.lock), matches.get_flag("offline"))?;
     let mut request = request(ecosystem, matches, opened.inputs.clone(), &settings)?;
     let package_set =
         PackageSetPlace::new(matches, &settings, &places.folder, folder_of(&places.lock));

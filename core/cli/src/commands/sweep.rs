@@ -66,7 +66,7 @@ pub(crate) fn run(
     settings.roots.clear();
     let ecosystem = ecosystem(ecosystems, matches, &settings)?;
     let wanted = repositories(matches, &settings, folder, None)?;
-    let opened = open_inputs(&wanted, folder, matches.get_flag("offline"))?;
+    let opened = open_inputs(ecosystem, &wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);
     let mut request = request(ecosystem, matches, opened.inputs, &settings)?;
     let package_set = PackageSetPlace::new(matches, &settings, Path::new("."), Path::new("."));

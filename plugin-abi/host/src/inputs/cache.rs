@@ -4,6 +4,7 @@
 //! |---------|---------------------------------------------------|-----------------------------|
 //! | `packs` | archives made ready for reading, named by content | the 32 that were used last  |
 //! | `urls`  | what a place gave at the last time                | the 512 that are newest     |
+//! | `files` | single files, a folder for each ecosystem         | so many bytes, by last use  |
 //! | `tmp`   | what is being fetched                             | a day, if it was left behind |
 //!
 //! Everything in it may be deleted at any time. A file appears under its name only when it is
@@ -73,6 +74,11 @@ impl Cache {
         self.folder.join("urls").join(format!("{name}.json"))
     }
 
+    /// Where the single files of an ecosystem lie.
+    pub(super) fn files(&self, name: &str) -> PathBuf {
+        self.folder.join("files").join(name)
+    }
+
     /// A folder for what is being fetched; it goes with the value.
     pub(super) fn temporary(cache: Option<&Self>) -> io::Result<TempDir> {
         let mut builder = tempfile::Builder::new();
@@ -122,7 +128,29 @@ impl Cache {
 /// Removes what was left behind, and of the rest all but the newest. What cannot be seen or removed
 /// stays.
 fn keep_newest(folder: &Path, ending: &str, count: usize) {
-    let Ok(entries) = fs::read_dir(folder) else { return };
+    let whole = whole_files(folder, ending);
+    let surplus = whole.len().saturating_sub(count);
+    for (_, path, _) in &whole[..surplus] {
+        let _ = fs::remove_file(path);
+    }
+}
+
+/// The same, but keeps so many bytes.
+pub(super) fn keep_within(folder: &Path, bytes: u64) {
+    let whole = whole_files(folder, "");
+    let mut all: u64 = whole.iter().map(|(_, _, size)| size).sum();
+    for (_, path, size) in &whole {
+        if all <= bytes {
+            break;
+        }
+        let _ = fs::remove_file(path);
+        all -= size;
+    }
+}
+
+/// The finished files of a folder with their time and size, oldest first. What was left behind is removed.
+fn whole_files(folder: &Path, ending: &str) -> Vec<(SystemTime, PathBuf, u64)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut whole = Vec::new();
     for entry in entries.flatten() {
         let Ok(about) = entry.metadata() else { continue };
@@ -136,18 +164,15 @@ fn keep_newest(folder: &Path, ending: &str, count: usize) {
                     if about.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
             }
         } else if name.ends_with(ending) && about.is_file() {
-            whole.push((changed, entry.path()));
+            whole.push((changed, entry.path(), about.len()));
         }
     }
     whole.sort_unstable();
-    let surplus = whole.len().saturating_sub(count);
-    for (_, path) in &whole[..surplus] {
-        let _ = fs::remove_file(path);
-    }
+    whole
 }
 
 /// Remembers that a file was used.
-fn touch(path: &Path) -> io::Result<()> {
+pub(super) fn touch(path: &Path) -> io::Result<()> {
     if age(fs::metadata(path)?.modified()?) > USE {
         File::options().append(true).open(path)?.set_modified(SystemTime::now())?;
     }

@@ -20,10 +20,12 @@
 //! What an address gave at the last time is a small file in the cache: a hint, checked by nothing
 //! but its use. The content's hash in it leads to a pack, which proves itself.
 
+mod files;
 mod git;
 mod http;
 mod records;
 
+pub use files::Files;
 pub use git::check_out;
 pub(super) use git::open as open_git;
 pub use http::download;
@@ -31,13 +33,15 @@ pub(super) use http::open as open_url;
 
 use super::path::shown;
 use std::{fmt, path::PathBuf, time::Duration};
-use x2nix_protocol::{Diagnostic, Origin};
+use x2nix_protocol::{Diagnostic, Hosts, Origin};
 
 /// How the network is used.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// Use nothing that is not on this machine.
     pub offline: bool,
+    /// What may be reached, redirections included.
+    pub hosts: Hosts,
     /// The most bytes of one archive, or of what git fetches.
     pub size: u64,
     /// How long it may take to reach a server.
@@ -62,6 +66,7 @@ impl Default for Network {
     fn default() -> Self {
         Self {
             offline: false,
+            hosts: Hosts::Any,
             size: 256 << 20,
             connect: Duration::from_secs(15),
             silence: Duration::from_secs(30),

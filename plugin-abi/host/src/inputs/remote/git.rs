@@ -39,7 +39,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
-use x2nix_protocol::{Diagnostic, PluginResult};
+use x2nix_protocol::{Diagnostic, Hosts, PluginResult, host_of};
 
 /// Where the wanted commit is put.
 const WANTED: &str = "refs/x2nix/wanted";
@@ -247,6 +247,12 @@ struct Git<'a> {
 
 impl<'a> Git<'a> {
     fn new(opener: &'a Opener, url: &'a str, label: &'a str) -> PluginResult<Self> {
+        let host = host_of(url);
+        if !host.is_empty() && !opener.network.hosts.allow(host) {
+            let message = format!("{label}: {host} is none of the hosts that may be reached");
+            let help = format!("if that is meant, grant it: --allow fetch={host}");
+            return Err(failed("input::git", label, &message).help(help).into());
+        }
         let folder = Cache::temporary(opener.cache.as_ref()).map_err(|error| no_room(&error))?;
         Ok(Self { opener, url, label, folder, until: Instant::now() + opener.network.total })
     }
@@ -383,6 +389,9 @@ impl<'a> Git<'a> {
         }
         if !self.opener.network.proxies {
             command.args(["-c", "http.proxy="]);
+        }
+        if self.opener.network.hosts != Hosts::Any {
+            command.args(["-c", "http.followRedirects=false"]);
         }
         command.args(SETTINGS.iter().flat_map(|setting| ["-c", setting])).arg(name);
         command.current_dir(self.folder.path()).stdin(Stdio::null());

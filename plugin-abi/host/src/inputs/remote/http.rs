@@ -1,25 +1,33 @@
-//! Archives behind an address.
+//! Files behind an address.
+//!
+//! Redirections are followed here and not by the library, so that each address is one that may be reached.
 
-use super::{Network, Progress, failed, moved, offline, records::Record, too_large};
+use super::{
+    Network, Progress, failed, moved, offline,
+    records::{Record, Validators},
+    too_large,
+};
 use crate::inputs::{
     OpenOptions, Opener, Place,
     archive::{Bytes, Found, Naming, Source},
     cache::Cache,
     path::shown,
 };
+use fluent_uri::{Uri, UriRef};
 use std::{
+    borrow::Cow,
     error::Error as _,
     fs::File,
     io::{self, ErrorKind, Read, Seek as _, Write as _},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use ureq::{
     Agent, Body,
     http::{HeaderMap, Response, StatusCode, header},
     tls::{RootCerts, TlsConfig},
 };
-use x2nix_protocol::{Diagnostic, PluginResult};
+use x2nix_protocol::{Diagnostic, PluginResult, host_of};
 
 /// The longest pause between two attempts, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
@@ -45,15 +53,15 @@ pub(in crate::inputs) fn open(
     let found = if opener.network.offline {
         known.ok_or_else(|| offline(label))?
     } else {
-        let fetch = Fetch { opener, url, label };
         // What is asked for only if it changed must be there if it did not.
-        match fetch.get(known.is_some().then_some(&record))? {
+        let validators = known.is_some().then_some(&record.validators);
+        match Fetch::new(opener, url, label).get(&agent(&opener.network), validators)? {
             Got::Unchanged => known.ok_or_else(|| offline(label))?,
-            Got::Content { file, etag, last_modified } => {
+            Got::Content { file, validators } => {
                 let found = source.unpack(file)?;
                 let content = Some(found.digest);
                 let place = url.to_owned();
-                Record { place, content, etag, last_modified, commit: None }.write(cache);
+                Record { place, content, validators, commit: None }.write(cache);
                 found
             }
         }
@@ -79,7 +87,7 @@ pub fn download(network: &Network, url: &str) -> PluginResult<File> {
         return Err(offline(url));
     }
     let opener = Opener::default().with_network(network.clone());
-    match (Fetch { opener: &opener, url, label: url }).get(None)? {
+    match Fetch::new(&opener, url, url).get(&agent(network), None)? {
         Got::Content { file, .. } => Ok(file),
         Got::Unchanged => Err(offline(url)),
     }
@@ -99,7 +107,7 @@ impl Bytes for Again {
         if opener.network.offline {
             return Err(offline(label));
         }
-        match (Fetch { opener, url, label }).get(None)? {
+        match Fetch::new(opener, url, label).get(&agent(&opener.network), None)? {
             Got::Content { file, .. } => Ok(file),
             Got::Unchanged => Err(offline(label)),
         }
@@ -107,14 +115,18 @@ impl Bytes for Again {
 }
 
 /// What a server answered.
-enum Got {
+pub(super) enum Got {
     Unchanged,
-    Content { file: File, etag: Option<String>, last_modified: Option<String> },
+    Content { file: File, validators: Validators },
 }
 
-/// Why an attempt failed.
-struct Failure {
-    error: Box<Diagnostic>,
+/// Why a fetch failed.
+pub(super) struct Failure {
+    pub(super) error: Box<Diagnostic>,
+    /// Whether the server says that there is no such file.
+    pub(super) missing: bool,
+    /// Whether the server cannot be reached at all.
+    pub(super) unreachable: bool,
     outlook: Outlook,
 }
 
@@ -126,30 +138,50 @@ enum Outlook {
 }
 
 impl Failure {
+    fn new(error: impl Into<Box<Diagnostic>>, outlook: Outlook) -> Self {
+        Self { error: error.into(), missing: false, unreachable: false, outlook }
+    }
+
     fn last(error: impl Into<Box<Diagnostic>>) -> Self {
-        Self { error: error.into(), outlook: Outlook::Lasting }
+        Self::new(error, Outlook::Lasting)
     }
 
     fn passing(error: impl Into<Box<Diagnostic>>, after: Option<Duration>) -> Self {
-        Self { error: error.into(), outlook: Outlook::Passing(after) }
+        Self::new(error, Outlook::Passing(after))
     }
 }
 
-struct Fetch<'a> {
-    opener: &'a Opener,
-    url: &'a str,
-    label: &'a str,
+impl From<Failure> for Box<Diagnostic> {
+    fn from(failure: Failure) -> Self {
+        failure.error
+    }
 }
 
-impl Fetch<'_> {
-    /// Asks for the archive, if it changed since the record was made, again if that may help.
-    fn get(&self, record: Option<&Record>) -> PluginResult<Got> {
-        let network = &self.opener.network;
-        let agent = agent(network, self.url);
+/// The fetch of one file.
+pub(super) struct Fetch<'a> {
+    pub(super) network: &'a Network,
+    pub(super) cache: Option<&'a Cache>,
+    pub(super) progress: Option<&'a dyn Progress>,
+    pub(super) url: &'a str,
+    pub(super) label: &'a str,
+    /// The most bytes that it may have.
+    pub(super) limit: u64,
+}
+
+impl<'a> Fetch<'a> {
+    pub(super) fn new(opener: &'a Opener, url: &'a str, label: &'a str) -> Self {
+        let Opener { network, cache, progress, .. } = opener;
+        let (cache, progress) = (cache.as_ref(), progress.as_deref());
+        Self { network, cache, progress, url, label, limit: network.size }
+    }
+
+    /// Asks for the file, if it is not what the validators are of, again if that may help.
+    pub(super) fn get(&self, agent: &Agent, known: Option<&Validators>) -> Result<Got, Failure> {
+        let network = self.network;
         let mut pause = network.pause;
         let mut attempt = 1;
         loop {
-            let failure = match self.attempt(&agent, record) {
+            let failure = match self.attempt(agent, known) {
                 Ok(got) => return Ok(got),
                 Err(failure) => failure,
             };
@@ -157,46 +189,101 @@ impl Fetch<'_> {
                 Outlook::Passing(after) if attempt < network.attempts => {
                     thread::sleep(after.unwrap_or(pause).min(LONGEST_PAUSE));
                 }
-                _ => return Err(failure.error),
+                _ => return Err(failure),
             }
             attempt += 1;
             pause *= 2;
         }
     }
 
-    fn attempt(&self, agent: &Agent, record: Option<&Record>) -> Result<Got, Failure> {
-        let mut request = agent.get(self.url);
-        if let Some(record) = record {
-            // With a tag, the time adds nothing.
-            if let Some(etag) = &record.etag {
-                request = request.header(header::IF_NONE_MATCH, etag);
-            } else if let Some(time) = &record.last_modified {
-                request = request.header(header::IF_MODIFIED_SINCE, time);
+    fn attempt(&self, agent: &Agent, known: Option<&Validators>) -> Result<Got, Failure> {
+        let until = Instant::now() + self.network.total;
+        let mut address = Cow::Borrowed(self.url);
+        for _ in 0..=self.network.redirects {
+            self.check_reach(&address)?;
+            let mut request = agent.get(&*address);
+            if let Some(Validators { etag, last_modified }) = known {
+                // With a tag, the time adds nothing.
+                if let Some(etag) = etag {
+                    request = request.header(header::IF_NONE_MATCH, etag);
+                } else if let Some(time) = last_modified {
+                    request = request.header(header::IF_MODIFIED_SINCE, time);
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let request = request.config().timeout_global(Some(left)).build();
+            let response = request.call().map_err(|error| self.failure(&error))?;
+            match response.status() {
+                StatusCode::OK => return self.receive(response),
+                StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Got::Unchanged),
+                StatusCode::MOVED_PERMANENTLY
+                | StatusCode::FOUND
+                | StatusCode::SEE_OTHER
+                | StatusCode::TEMPORARY_REDIRECT
+                | StatusCode::PERMANENT_REDIRECT => {
+                    address = Cow::Owned(self.redirected(&address, response.headers())?);
+                }
+                status => return Err(self.refused(status, response.headers())),
             }
         }
-        let response = request.call().map_err(|error| self.failure(&error))?;
-        match response.status() {
-            StatusCode::OK => self.receive(response),
-            StatusCode::NOT_MODIFIED if record.is_some() => Ok(Got::Unchanged),
-            status => Err(self.refused(status, response.headers())),
+        Err(self.astray("it is redirected again and again", "check the address"))
+    }
+
+    /// Whether an address may be reached.
+    fn check_reach(&self, address: &str) -> Result<(), Failure> {
+        if self.network.hosts.allow_address(address) {
+            return Ok(());
         }
+        let host = host_of(address);
+        let why = if address == self.url {
+            format!("{host} is none of the hosts that may be reached")
+        } else {
+            format!("it is redirected to {host}, which is none of the hosts that may be reached")
+        };
+        Err(self.astray(&why, &format!("if that is meant, grant it: --allow fetch={host}")))
+    }
+
+    /// Where the server sends us on to.
+    fn redirected(&self, from: &str, headers: &HeaderMap) -> Result<String, Failure> {
+        let nowhere = |why: &str| self.astray(why, "check the address");
+        let to = headers.get(header::LOCATION).and_then(|value| value.to_str().ok());
+        let to = to.ok_or_else(|| nowhere("it is redirected, and not said where to"))?;
+        let from =
+            Uri::parse(from).map_err(|_| nowhere("it is redirected from no plain address"))?;
+        let to = UriRef::parse(to).ok().and_then(|to| to.resolve_against(&from).ok());
+        let to = to.ok_or_else(|| nowhere("it is redirected to what is no address"))?;
+        let secure = from.scheme().as_str() == "https";
+        let to = to.as_str().split('#').next().unwrap_or_default();
+        match Place::parse(to) {
+            Ok(Place::Url(to)) if secure && !to.starts_with("https:") => {
+                Err(nowhere("it is redirected from https to an address without encryption"))
+            }
+            Ok(Place::Url(to)) => Ok(to),
+            _ => Err(nowhere("it is redirected to an address that is not supported")),
+        }
+    }
+
+    fn astray(&self, why: &str, help: &str) -> Failure {
+        let message = format!("cannot fetch {}: {why}", self.label);
+        Failure::last(failed("input::redirects", self.label, &message).help(help))
     }
 
     /// Puts the body into a file.
     fn receive(&self, response: Response<Body>) -> Result<Got, Failure> {
-        let limit = self.opener.network.size;
+        let limit = self.limit;
         let kept = |name| {
             let value = response.headers().get(name)?.to_str().ok()?;
             (value.len() <= VALIDATOR).then(|| value.to_owned())
         };
         let (etag, last_modified) = (kept(header::ETAG), kept(header::LAST_MODIFIED));
+        let validators = Validators { etag, last_modified };
         let size = response.body().content_length();
         if size.is_some_and(|size| size > limit) {
             return Err(Failure::last(too_large(self.label, limit)));
         }
-        let mut file = Cache::scratch(self.opener.cache.as_ref())
-            .map_err(|error| Failure::last(no_room(&error)))?;
-        let progress = Shown::new(self.opener.progress.as_deref(), self.label, size);
+        let mut file =
+            Cache::scratch(self.cache).map_err(|error| Failure::last(no_room(&error)))?;
+        let progress = Shown::new(self.progress, self.label, size);
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 64 << 10];
         let mut received = 0;
@@ -218,7 +305,7 @@ impl Fetch<'_> {
             return Err(self.broken_off(&ErrorKind::UnexpectedEof.into(), received));
         }
         file.rewind().map_err(|error| Failure::last(no_room(&error)))?;
-        Ok(Got::Content { file, etag, last_modified })
+        Ok(Got::Content { file, validators })
     }
 
     /// The server answered, but with something else.
@@ -227,12 +314,13 @@ impl Fetch<'_> {
         let message = format!("{} answers {} {reason}", self.label, status.as_u16());
         let help = match status.as_u16() {
             401 | 403 => "fetch it yourself and give the file: it needs a permission",
-            404 | 410 => "check the address",
+            404 | 410 | 451 => "check the address",
             _ => "try again later, or fetch it yourself and give the file",
         };
         let error = failed("input::http-status", self.label, &message).help(help);
         if !(status.is_server_error() || matches!(status.as_u16(), 408 | 429)) {
-            return Failure::last(error);
+            let missing = matches!(status.as_u16(), 404 | 410 | 451);
+            return Failure { missing, ..Failure::last(error) };
         }
         let after = headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
         let after = after.and_then(|seconds| seconds.parse().ok()).map(Duration::from_secs);
@@ -271,39 +359,28 @@ impl Fetch<'_> {
                 Failure::last(unreachable())
             }
             Error::Io(_) | Error::ConnectionFailed | Error::Timeout(Timeout::Connect) => {
-                Failure::passing(unreachable(), None)
+                Failure { unreachable: true, ..Failure::passing(unreachable(), None) }
             }
             Error::Timeout(_) => Failure::last(failed(
                 "input::timeout",
                 "the server takes too long",
                 "try again later, or fetch it yourself and give the file",
             )),
-            Error::TooManyRedirects => Failure::last(failed(
-                "input::redirects",
-                "it is redirected again and again",
-                "check the address",
-            )),
-            Error::RequireHttpsOnly(_) => Failure::last(failed(
-                "input::redirects",
-                "it is redirected from https to an address without encryption",
-                "check the address",
-            )),
             _ => Failure::last(unreachable()),
         }
     }
 }
 
-fn agent(network: &Network, url: &str) -> Agent {
+/// A client; it keeps its connections for further files.
+pub(super) fn agent(network: &Network) -> Agent {
     // Roots as the system has them, so that a company's own are known; SSL_CERT_FILE is heeded.
     let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder()
         .http_status_as_error(false)
-        .https_only(url.starts_with("https:"))
-        .max_redirects(network.redirects)
+        .max_redirects(0)
         .timeout_connect(Some(network.connect))
         .timeout_recv_response(Some(network.silence))
         .timeout_per_read(Some(network.silence))
-        .timeout_global(Some(network.total))
         .user_agent(concat!("x2nix/", env!("CARGO_PKG_VERSION")))
         .accept("*/*")
         // The archive as it is: its hash is that of the file, not of what is in it.

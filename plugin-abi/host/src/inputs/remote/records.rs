@@ -22,6 +22,13 @@ pub(super) struct Record {
     /// The commit that a revision was.
     pub(super) commit: Option<String>,
     /// What to send to learn whether an archive changed.
+    #[serde(default)]
+    pub(super) validators: Validators,
+}
+
+/// What a server gives with a file, to be asked later whether it changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Validators {
     pub(super) etag: Option<String>,
     pub(super) last_modified: Option<String>,
 }

@@ -62,8 +62,14 @@ impl Hash {
         (bytes.len() == algorithm.length()).then_some(Self { algorithm, bytes })
     }
 
-    pub(crate) fn sha256(bytes: [u8; 32]) -> Self {
+    /// A SHA-256.
+    pub fn sha256(bytes: [u8; 32]) -> Self {
         Self { algorithm: Algorithm::Sha256, bytes: bytes.into() }
+    }
+
+    /// The SHA-256 of some bytes.
+    pub fn of_bytes(bytes: &[u8]) -> Self {
+        Self::sha256(Sha256::digest(bytes).into())
     }
 
     /// The hash in hexadecimal digits.
@@ -73,7 +79,7 @@ impl Hash {
 
     /// The names that a file may have in a folder laid out by hash: hexadecimal, Nix's own base 32,
     /// and SRI, whose `/` no file name can have.
-    pub(crate) fn file_names(&self) -> [String; 4] {
+    pub fn file_names(&self) -> [String; 4] {
         let sri = self.to_string();
         [self.hex(), base32(&self.bytes), sri.replace('/', "_"), sri.replace('/', "-")]
     }
@@ -87,7 +93,7 @@ impl fmt::Display for Hash {
 
 /// Copies what is read, up to `largest` bytes, and gives its hashes in the order of `algorithms`;
 /// nothing where there is more.
-pub(crate) fn copy(
+pub fn copy(
     from: &mut dyn Read,
     to: &mut dyn Write,
     algorithms: &[Algorithm],
@@ -153,11 +159,13 @@ impl Hasher {
     }
 }
 
-pub(crate) fn sha256(text: &str) -> [u8; 32] {
+/// The SHA-256 of a text.
+pub fn sha256(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
 
-pub(crate) fn hex(bytes: &[u8]) -> String {
+/// Bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // to a String, which cannot fail
         text
@@ -165,7 +173,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// Nix's base 32: digits of five bits from the end to the start, without the letters e, o, u and t.
-pub(crate) fn base32(bytes: &[u8]) -> String {
+pub fn base32(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 32] = b"0123456789abcdfghijklmnpqrsvwxyz";
     let digit = |number: usize| {
         let (byte, shift) = (number * 5 / 8, number * 5 % 8);
