@@ -41,7 +41,7 @@ fn x2nix(place: &Place, words: &str) -> Run {
 
 /// Resolves these roots.
 fn resolve(place: &Place, roots: &[&str]) -> Run {
-    let roots: String = roots.iter().map(|root| format!(" --root {root}")).collect();
+    let roots = roots.iter().flat_map(|root| [" --root ", root]).collect::<String>();
     x2nix(place, &format!("resolve --ecosystem opam --platform x86_64-linux --repo repo{roots} ."))
 }
 

@@ -86,7 +86,7 @@ fn what_cannot_be_a_name_is_refused() {
     };
     let text = opam_string();
     for (opam, said) in [
-        (format!("build: [\"a\\000b\"]"), "NUL"),
+        ("build: [\"a\\000b\"]".to_owned(), "NUL"),
         ("build: [\"true\"]\nextra-source \"../../x\" { src: \"https://host.invalid/x\" checksum: \"md5=00000000000000000000000000000000\" }".into(), "outside its package"),
         ("build: [\"true\"]\nextra-source \"/x\" { src: \"https://host.invalid/x\" checksum: \"md5=00000000000000000000000000000000\" }".into(), "outside its package"),
         (format!("{}\nx-subpath: \"../x\"", url("https://host.invalid/x.tgz")), "outside its source"),
