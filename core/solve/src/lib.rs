@@ -12,6 +12,7 @@
 #![deny(missing_docs)]
 
 mod answer;
+mod bound;
 mod criteria;
 mod cycle;
 mod encode;

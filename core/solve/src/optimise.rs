@@ -39,8 +39,8 @@
 
 mod totalizer;
 
-use crate::{Preference, criteria, formula::Formula};
-use batsat::{Callbacks, Lit, Solver, SolverInterface, SolverOpts, Var, clause, lbool};
+use crate::{Preference, bound::Bound, criteria, formula::Formula};
+use batsat::{Lit, Solver, SolverInterface, SolverOpts, Var, lbool};
 use rustc_hash::FxHashMap;
 use totalizer::Totalizer;
 use x2nix_model::{CandidateId, Universe};
@@ -123,24 +123,6 @@ fn stages<'a>(
     leaving.into_iter().chain(measured)
 }
 
-/// Counts conflicts, and stops the solver at the bound.
-#[derive(Default)]
-struct Bound {
-    conflicts: u64,
-}
-
-impl Callbacks for Bound {
-    fn on_new_clause(&mut self, _: &[Lit], kind: clause::Kind) {
-        if kind == clause::Kind::Learnt {
-            self.conflicts += 1;
-        }
-    }
-
-    fn stop(&self) -> bool {
-        self.conflicts > CONFLICTS
-    }
-}
-
 /// How minimising one criterion ended.
 enum Stage {
     /// The solver holds a model that is the best.
@@ -175,7 +157,7 @@ struct Search {
 impl Search {
     fn new(formula: Formula<'_>) -> Self {
         let options = SolverOpts::default();
-        let mut solver = Solver::new(options, Bound::default());
+        let mut solver = Solver::new(options, Bound::new(CONFLICTS));
         for _ in 0..formula.variables {
             solver.new_var(lbool::FALSE, true);
         }

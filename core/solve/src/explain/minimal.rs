@@ -16,8 +16,11 @@
 //! After the last step every fact is needed: without it, the others have a model. All bounds are
 //! numbers of conflicts; where one is reached, a fact stays that might have been left out.
 
-use crate::formula::{Formula, Guarded, Key};
-use batsat::{Callbacks, Lit, Solver, SolverInterface, SolverOpts, clause, lbool};
+use crate::{
+    bound::Bound,
+    formula::{Formula, Guarded, Key},
+};
+use batsat::{Solver, SolverInterface, SolverOpts, lbool};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use x2nix_model::{CandidateId, Universe};
@@ -200,24 +203,6 @@ fn plain(
     Some(left)
 }
 
-/// Counts conflicts, and stops the solver at the bound.
-#[derive(Default)]
-struct Bound {
-    conflicts: u64,
-}
-
-impl Callbacks for Bound {
-    fn on_new_clause(&mut self, _: &[Lit], kind: clause::Kind) {
-        if kind == clause::Kind::Learnt {
-            self.conflicts += 1;
-        }
-    }
-
-    fn stop(&self) -> bool {
-        self.conflicts > CONFLICTS
-    }
-}
-
 /// A solver for guarded facts.
 struct Sat<'u> {
     solver: Solver<Bound>,
@@ -227,7 +212,7 @@ struct Sat<'u> {
 
 impl<'u> Sat<'u> {
     fn new(formula: Formula<'u>) -> Self {
-        let mut solver = Solver::new(SolverOpts::default(), Bound::default());
+        let mut solver = Solver::new(SolverOpts::default(), Bound::new(CONFLICTS));
         for _ in 0..formula.variables {
             solver.new_var(lbool::FALSE, true);
         }

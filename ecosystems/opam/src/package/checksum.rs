@@ -67,7 +67,7 @@ impl Checksum {
             ChecksumKind::Sha256 => Sha256::digest(bytes).to_vec(),
             ChecksumKind::Sha512 => Sha512::digest(bytes).to_vec(),
         };
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = digest.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         hex == *self.hex
     }
 }
