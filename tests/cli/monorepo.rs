@@ -2,7 +2,7 @@
 
 use crate::support::{Place, Run, opam_repository};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// A source and its repository: two packages with the same number come from one archive.
 fn source(repository: &str, archive: u32) -> String {
@@ -240,6 +240,166 @@ fn tagged_versions_go_first_where_other_targets_are_compiled_for() {
 fn beside(name: &str) -> Option<PathBuf> {
     let found = opam_repository().parent()?.join(name);
     found.exists().then_some(found)
+}
+
+/// What a lock of opam-monorepo says of each package: its version, and its folder in the duniverse or `-`.
+fn locked(text: &str) -> BTreeMap<String, (String, String)> {
+    let mut found = BTreeMap::new();
+    let (mut pins, mut folders) = (BTreeMap::new(), BTreeMap::new());
+    let strings = |line: &str| -> Vec<String> {
+        line.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let mut field = "";
+    let mut entry: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match line {
+            _ if line.ends_with(": [") => field = line.trim_end_matches(": ["),
+            "  [" => entry.clear(),
+            "  ]" if field == "pin-depends" => {
+                pins.insert(entry[0].clone(), entry[1].clone());
+            }
+            "  ]" => {
+                folders.insert(entry[0].clone(), entry[1].clone());
+            }
+            _ if field == "depends" => {
+                if let [name, version] = strings(line).as_slice() {
+                    let vendored = line.ends_with(" & ?vendor}");
+                    let mark = if vendored { "vendored" } else { "-" };
+                    found.insert(name.clone(), (version.clone(), mark.to_owned()));
+                }
+            }
+            _ => entry.extend(strings(line)),
+        }
+    }
+    for (name, (version, folder)) in &mut found {
+        if folder == "vendored" {
+            folder.clone_from(&folders[&pins[&format!("{name}.{version}")]]);
+        }
+    }
+    found
+}
+
+#[test]
+fn a_monorepo_is_written_as_a_lock_of_opam_monorepo() {
+    let place = stock();
+    place.write(
+        "a.opam",
+        "opam-version: \"2.0\"\ndepends: [\"dune\" \"rng\" \"hash\" \"toolchain\" {build} \"pinned\"]\n\
+         depexts: [[\"a\\\"b\" \"c\"] {os-family = \"debian\" | os = \"\\\\\"}]\n\
+         pin-depends: [\"pinned.dev\" \"file://$HERE/pinned\"]\n\
+         x-opam-monorepo-opam-provided: \"toolchain\"\n\
+         x-opam-monorepo-global-opam-vars: [[\"flavour\" \"port\"]]\n\
+         x-opam-monorepo-opam-repositories: [\"file://$OPAM_MONOREPO_CWD/ports\"]\n",
+    );
+    let here = place.path(".").canonicalize().unwrap();
+    place.edit("a.opam", "$HERE", here.to_str().unwrap());
+    place.write("pinned/pinned.opam", format!("opam-version: \"2.0\"\n{}", dune("", "pinned", 7)));
+    let words = "--repo repo --repo ports --monorepo --build-only --ocaml-version 5.3.0 .";
+    place.resolve(words).exits(0);
+    place
+        .x2nix("export --opam-locked")
+        .exits(0)
+        .says("fmt 0.11.0")
+        .says("written: ./a.opam.locked");
+    let text = place.read("a.opam.locked").replace(here.to_str().unwrap(), "$HERE");
+    insta::assert_snapshot!(text);
+    let locked = locked(&text);
+    assert_eq!(locked["rng"], ("1.0".into(), "crypto".into()));
+    assert_eq!(locked["toolchain"], ("1".into(), "-".into()));
+    // Several packages are locked by the name of their project.
+    place.write("b.opam", "opam-version: \"2.0\"\ndepends: [\"dune\" \"astring\"]\n");
+    place.write("dune-project", "(lang dune 3.0)\n; (name no)\n(name whole)\n");
+    place.resolve(words).exits(0);
+    place.x2nix("export --opam-locked").exits(0).says("written: ./whole.opam.locked");
+    assert!(place.read("whole.opam.locked").contains("root-packages: [\n  \"a\"\n  \"b\"\n]"));
+}
+
+#[test]
+fn what_a_lock_of_opam_monorepo_cannot_say_is_told_of() {
+    let place = stock();
+    place.write("a.opam", "opam-version: \"2.0\"\ndepends: [\"dune\" \"fmt\"]\n");
+    place.resolve("--repo repo .").exits(0);
+    place.x2nix("export --opam-locked").exits(2).says("opam::export").says("--monorepo");
+    // A folder of a repository has no address.
+    place.repository(
+        "own",
+        &[("kept.1", "depends: [\"dune\"]\nbuild: [[\"dune\"]]\nurl { src: \"sources/kept\" }")],
+    );
+    place.write("own/sources/kept/dune-project", "(lang dune 3.0)\n");
+    place.write("a.opam", "opam-version: \"2.0\"\ndepends: [\"dune\" \"kept\"]\n");
+    place.resolve("--repo own --repo repo --monorepo .").exits(0);
+    place.x2nix("export --opam-locked").exits(2).says("kept 1: its source has no address");
+    // Patches and further files are not for opam-monorepo.
+    let patched =
+        dune("", "patched", 5) + "patches: [\"mend.patch\" \"not.patch\" {os = \"win32\"}]\n";
+    place.repository("own", &[("kept.1", &patched)]);
+    place.write("own/packages/kept/kept.1/files/mend.patch", "--- a/x\n+++ b/x\n");
+    place.resolve("--repo own --repo repo --monorepo --update .").exits(0);
+    let run = place.x2nix("export --opam-locked --output -").exits(0);
+    run.says("does not bring the patch mend.patch").answers("\"kept\" {= \"1\" & ?vendor}");
+}
+
+#[test]
+fn the_real_tool_locks_the_same() {
+    let (Some(ports), Some(mirage)) = (beside("opam-overlays.tar.gz"), beside("mirage")) else {
+        return;
+    };
+    let zarith = beside("mirage-opam-overlays.tar.gz").unwrap();
+    let main = opam_repository();
+    let facts = include_str!("../monorepo/locked.tsv");
+    for project in ["hello-unix", "hello-spt", "hello-hvt", "resolve-spt"] {
+        let place = Place::new();
+        let file = format!("{project}.opam");
+        place.write(&file, std::fs::read(mirage.join(&file)).unwrap());
+        let repositories =
+            [&ports, &zarith, &main].map(|path| format!("--repo {}", path.display()));
+        place.resolve(&format!("{} .", repositories.join(" "))).exits(0);
+        let run = place.x2nix("export --opam-locked --output -").exits(0);
+        let ours = locked(&run.stdout);
+        let mut theirs = BTreeMap::new();
+        for line in facts.lines().filter(|line| !line.starts_with('#')) {
+            let [of, name, version, folder] = line.split('\t').collect::<Vec<_>>()[..] else {
+                panic!("{line}")
+            };
+            if of == project {
+                theirs.insert(name.to_owned(), (version.to_owned(), folder.to_owned()));
+            }
+        }
+        // What is compiled with the unikernel is the same, version for version and folder for folder.
+        let vendored = |set: &BTreeMap<String, (String, String)>| -> Vec<_> {
+            let vendored = set.iter().filter(|(_, (_, folder))| folder != "-");
+            vendored.map(|(name, is)| (name.clone(), is.clone())).collect()
+        };
+        assert_eq!(vendored(&ours), vendored(&theirs), "{project}");
+        // The host is that of opam without the variable `monorepo`: it builds no opam-monorepo, whose
+        // conf-pkg-config nothing else of a hosted unikernel needs, and has no ports to dune, of which
+        // that of rresult needs `result`.
+        let differ: Vec<_> = theirs
+            .iter()
+            .filter(|(name, is)| ours.get(*name) != Some(is))
+            .map(|(name, (version, _))| format!("{name} {version}"))
+            .collect();
+        let expected: &[&str] = match project {
+            "resolve-spt" => &["opam-monorepo 0.4.3"],
+            "hello-unix" => &[
+                "astring 0.8.5+dune",
+                "conf-pkg-config 5",
+                "fpath 0.7.3+dune",
+                "opam-monorepo 0.4.3",
+                "result 1.5",
+                "rresult 0.7.0+dune",
+            ],
+            _ => &[
+                "astring 0.8.5+dune",
+                "fpath 0.7.3+dune",
+                "opam-monorepo 0.4.3",
+                "result 1.5",
+                "rresult 0.7.0+dune",
+            ],
+        };
+        assert_eq!(differ, expected, "{project}");
+        assert!(ours.keys().all(|name| theirs.contains_key(name)), "{project}");
+    }
 }
 
 #[test]

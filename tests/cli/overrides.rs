@@ -196,3 +196,123 @@ fn what_the_guide_shows_is_read() {
         json!([{ "attribute": "oddlib" }])
     );
 }
+
+/// A workspace of two packages of one archive and a third, whose own words ask for an unknown system
+/// package.
+fn workspace(settings: &str) -> Place {
+    let place = Place::new();
+    let source = |repository: &str| {
+        format!(
+            "depends: [\"dune\"]\nbuild: [\"dune\" \"build\"]\ndev-repo: \"git+https://host.example/{repository}.git\"\nurl {{ src: \"https://host.example/{repository}.tbz\" checksum: \"md5=0123456789abcdef0123456789abcdef\" }}\n"
+        )
+    };
+    let odd = "depexts: [[\"libodd-dev\"] {os-family = \"debian\"}]\npatches: [\"own.patch\" \"mend.patch\"]\nsubsts: [\"mend.patch\" \"config.ml\"]\n";
+    let gmp = "depexts: [[\"libgmp-dev\"] {os-family = \"debian\"}]\n";
+    place.repository(
+        "repo",
+        &[
+            ("dune.3.17.2", ""),
+            ("left.1", &source("pair")),
+            ("right.1", &(source("pair") + gmp)),
+            ("odd.1", &(source("odd") + odd)),
+        ],
+    );
+    place.write(
+        "app.opam",
+        "opam-version: \"2.0\"\ndepends: [\"dune\" \"left\" \"right\" \"odd\"]\n",
+    );
+    place.write("mend/odd.patch", "--- a/x\n+++ b/x\n");
+    let system = "[system]\n\"libgmp-dev\" = [\"gmp\"]\n";
+    place.write("x2nix.toml", format!("repositories = [\"repo\"]\n{system}{settings}"));
+    place
+}
+
+#[test]
+fn one_package_of_a_workspace_can_be_changed() {
+    let place = workspace(
+        r#"
+        [[override]]
+        package = "odd"
+        reason = "it is mended here"
+        patches = ["mend/odd.patch"]
+        environment = { ODD = "1" }
+        system = []
+        [[override]]
+        package = "left"
+        reason = "the next release"
+        source = { url = "https://example.org/next.tgz", hash = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=" }
+        inputs = ["zlib"]
+        "#,
+    );
+    place.resolve(". --monorepo").exits(0);
+    place.x2nix("check").exits(0);
+    let lock = lock(&place);
+    let duniverse = &lock["units"]["duniverse"]["recipe"];
+    // The source is another for its folder, which both packages of the archive have, and for no other.
+    assert_eq!(
+        duniverse["sources"],
+        json!([
+            { "artifact": "odd@1", "to": "odd" },
+            { "artifact": "left@1/override", "to": "pair" },
+        ])
+    );
+    assert_eq!(
+        lock["artifacts"]["left@1/override"]["urls"],
+        json!(["https://example.org/next.tgz"])
+    );
+    // In its folder its own patches come first, and files are made before and after these.
+    assert_eq!(duniverse["files"]["odd/.x2nix/mend/odd.patch"], "--- a/x\n+++ b/x\n");
+    let steps = duniverse["steps"].as_array().unwrap();
+    let words = |step: &Value| -> String {
+        let words = step["words"].as_array().unwrap().iter();
+        let words: Vec<_> = words.map(|word| word[0].as_str().unwrap_or("…").to_owned()).collect();
+        words.join(" ")
+    };
+    let steps: Vec<_> = steps.iter().map(words).collect();
+    let subst = |file: &str| {
+        format!(
+            "env -C odd OPAM_PACKAGE_NAME=odd OPAM_PACKAGE_VERSION=1 X2NIX_OPAM= OPAM_SWITCH_PREFIX= … subst {file}"
+        )
+    };
+    assert_eq!(
+        steps,
+        [
+            subst("mend.patch"),
+            "patch -p1 -d odd -i own.patch".into(),
+            "patch -p1 -d odd -i mend.patch".into(),
+            subst("config.ml"),
+            "rm -rf odd/.git odd/duniverse pair/.git pair/duniverse".into(),
+            "patch -p1 -d odd -i .x2nix/mend/odd.patch".into(),
+            "cp -R . …".into(),
+        ]
+    );
+    assert_eq!(lock["units"]["duniverse"]["depends"][0]["unit"], "x2nix-opam@runtime");
+    // What it is compiled with is said of what compiles it.
+    let app = &lock["units"]["app@dev"]["recipe"];
+    let set: Vec<_> =
+        app["environment"].as_array().unwrap().iter().map(|it| &it["variable"]).collect();
+    assert!(set.contains(&&json!("ODD")), "{set:?}");
+    let needs: Vec<_> =
+        app["system"].as_array().unwrap().iter().map(|it| &it["attribute"]).collect();
+    assert_eq!(needs, [&json!("gmp"), &json!("zlib")]);
+    assert_eq!(lock["overrides"][0]["packages"], json!(["odd@1"]));
+    // The lock of opam-monorepo has the other source, too.
+    let run = place.x2nix("export --opam-locked --output -").exits(0);
+    run.answers("https://example.org/next.tgz");
+}
+
+#[test]
+fn what_a_package_of_a_workspace_needs_of_the_system_is_known_or_told_of() {
+    let place = workspace("");
+    place.resolve(". --monorepo").exits(2).says("odd 1: it is not known").says("libodd-dev");
+    place.edit("x2nix.toml", "[system]", "[system]\nlibodd-dev = [\"oddlib\"]");
+    place.resolve(". --monorepo").exits(0);
+    let lock = lock(&place);
+    let system = &lock["units"]["app@dev"]["recipe"]["system"];
+    assert_eq!(system, &json!([{ "attribute": "gmp" }, { "attribute": "oddlib" }]));
+    // Nothing of the package set can take the place of what is compiled with the rest.
+    let place = workspace(
+        "[[override]]\npackage = \"odd\"\nreason = \"nixpkgs has it\"\nattribute = \"ocamlPackages.odd\"\n",
+    );
+    place.resolve(". --monorepo").exits(2).says("override::workspace").says("x2nix.toml");
+}

@@ -2,12 +2,13 @@
 
 use crate::{
     check::missing,
+    overrides::REPLACED,
     resolve::{Opened, Request, chosen},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use x2nix_lock::Lock;
 use x2nix_model::CandidateId;
-use x2nix_protocol::{Diagnostic, ExportAnswer, ExportRequest, Host, Plugin};
+use x2nix_protocol::{Artifact, Diagnostic, ExportAnswer, ExportRequest, Host, Plugin};
 
 /// Asks the plugin for the answer of one platform in the form `format`.
 ///
@@ -29,7 +30,9 @@ pub fn export(
         return Err(Box::new(missing));
     }
     let chosen = chosen(&opened.universe, &candidates);
-    let mut answer = opened.session.export(&ExportRequest { format: format.to_owned(), chosen })?;
+    let artifacts = artifacts(lock, platform);
+    let format = format.to_owned();
+    let mut answer = opened.session.export(&ExportRequest { format, chosen, artifacts })?;
     let outside = |path: &&String| {
         path.is_empty()
             || path.contains('\0')
@@ -41,4 +44,28 @@ pub fn export(
     }
     answer.notes.splice(0..0, opened.notes);
     Ok(answer)
+}
+
+/// The sources of one platform, by the keys that the plugin gave them.
+fn artifacts(lock: &Lock, platform: &str) -> BTreeMap<String, Artifact> {
+    let own = format!("/{platform}");
+    let platforms: Vec<String> = lock.platforms.keys().map(|it| format!("/{it}")).collect();
+    let is_of_another =
+        |key: &str| platforms.iter().any(|other| *other != own && key.ends_with(other.as_str()));
+    let mut artifacts = BTreeMap::new();
+    // In this order each goes before those that came earlier.
+    let ranks: [&dyn Fn(&str) -> Option<String>; 4] = [
+        &|key| Some(key.to_owned()),
+        &|key| key.strip_suffix(&own).map(str::to_owned),
+        &|key| key.strip_suffix(REPLACED).map(str::to_owned),
+        &|key| key.strip_suffix(&own)?.strip_suffix(REPLACED).map(str::to_owned),
+    ];
+    for rank in ranks {
+        for (key, artifact) in lock.artifacts.iter().filter(|(key, _)| !is_of_another(key)) {
+            if let Some(key) = rank(key) {
+                artifacts.insert(key, artifact.clone());
+            }
+        }
+    }
+    artifacts
 }

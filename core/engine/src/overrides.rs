@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use x2nix_lock::Override;
 use x2nix_protocol::{
     Artifact, Blob, Build, BuildAnswer, Diagnostic, EnvironmentOperation, Operation, Origin, Phase,
-    Recipe, Selection, Source, Unit, UnitPart, Word,
+    Placed, Recipe, Selection, Source, Step, SystemNeed, Unit, UnitPart, Word,
 };
 
 /// An override, with what a lock does not repeat of it.
@@ -26,6 +26,9 @@ pub struct RequestOverride {
 /// The folder, in a source, of the patches that overrides bring.
 const PATCHES: &str = ".x2nix";
 
+/// The end of the key of an artifact that takes the place of the plugin's.
+pub(crate) const REPLACED: &str = "/override";
+
 /// What is asked of the plugin: which packages the overrides mean.
 pub(crate) fn selections(request: &Request) -> Vec<Selection> {
     let selection = |it: &RequestOverride| Selection {
@@ -38,8 +41,19 @@ pub(crate) fn selections(request: &Request) -> Vec<Selection> {
 /// Applies overrides to what a plugin said, and refuses what still cannot be built.
 pub(crate) fn apply(request: &Request, answer: &mut BuildAnswer) -> Result<(), Box<Diagnostic>> {
     let mut settled: BTreeSet<(String, UnitPart)> = BTreeSet::new();
-    for (it, selected) in request.overrides.iter().zip(answer.selected.clone()) {
+    let mut placed = std::mem::take(&mut answer.placed);
+    let selected = std::mem::take(&mut answer.selected);
+    // First what is compiled by other units, so that what is said of those themselves stays.
+    for (it, selected) in request.overrides.iter().zip(&selected) {
+        for &position in selected {
+            settled.extend(change_placed(it, position, &mut placed, answer)?);
+        }
+    }
+    for (it, selected) in request.overrides.iter().zip(selected) {
         for position in selected {
+            if placed.iter().any(|placed| placed.package == position) {
+                continue;
+            }
             let unit = answer.unit_of.get(position as usize).cloned().flatten();
             let Some(id) = unit else { continue };
             let parts = change(it, &id, &mut answer.units, &mut answer.artifacts);
@@ -95,14 +109,94 @@ fn change(
         build.files.insert(path.clone(), content.clone());
         build.patches.push(path);
     }
-    for (variable, value) in &change.environment {
-        let value = Word::text(value.clone());
-        build.environment.push(EnvironmentOperation::new(variable, Operation::Set, value));
-    }
+    set_all(build, change);
     if change.skip_tests {
         build.steps.retain(|step| step.phase != Phase::Check);
     }
     settled
+}
+
+/// Changes a package, if its sources are only a part of a unit: its folder there, and the units that
+/// compile it. Gives the parts that are no longer the plugin's, by what problems call the package.
+fn change_placed(
+    RequestOverride { change, origin, patches }: &RequestOverride,
+    position: u32,
+    all: &mut [Placed],
+    answer: &mut BuildAnswer,
+) -> Result<Vec<(String, UnitPart)>, Box<Diagnostic>> {
+    let mut settled = Vec::new();
+    let own: Vec<usize> = (0..all.len()).filter(|&at| all[at].package == position).collect();
+    for at in own {
+        let Placed { name, unit, folder, compiled_by, .. } = all[at].clone();
+        if change.attribute.is_some() {
+            let message =
+                format!("{name} is compiled in a workspace, so no attribute can stand in for it");
+            let diagnostic = Diagnostic::error("override::workspace", message)
+                .help("change its `source`, its `patches` or what it needs; or let the ecosystem have it from elsewhere");
+            return Err(Box::new(Diagnostic { origin: origin.clone(), ..diagnostic }));
+        }
+        if let Some(build) = build_of(answer, &unit) {
+            let steps = change.patches.iter().zip(patches).map(|(patch, content)| {
+                let path = format!("{PATCHES}/{}", patch.path);
+                build.files.insert(format!("{folder}/{path}"), content.clone());
+                let words = ["patch", "-p1", "-d", &folder, "-i", &path].map(Word::text).to_vec();
+                Step { phase: Phase::Prepare, words }
+            });
+            let steps: Vec<Step> = steps.collect();
+            // Those of the plugin come first.
+            let end = build.steps.iter().rposition(|step| step.phase == Phase::Prepare);
+            let end = end.map_or(0, |last| last + 1);
+            build.steps.splice(end..end, steps);
+            if let Some(source) = &change.source {
+                let key = format!("{name}{REPLACED}");
+                if let Some(main) = build.sources.iter_mut().find(|it| it.to == folder) {
+                    main.artifact.clone_from(&key);
+                    answer.artifacts.insert(key, source.clone());
+                }
+                // All packages of the folder have it now.
+                let here = all.iter().filter(|it| it.unit == unit && it.folder == folder);
+                settled.extend(here.map(|it| (it.name.clone(), UnitPart::Source)));
+            }
+        }
+        let needs = |all: &[Placed], unit: &String| -> BTreeSet<SystemNeed> {
+            let here = all.iter().filter(|it| it.compiled_by.contains(unit));
+            here.flat_map(|it| it.system.iter().cloned()).collect()
+        };
+        let before: Vec<_> = compiled_by.iter().map(|unit| needs(all, unit)).collect();
+        if let Some(system) = &change.system {
+            all[at].system.clone_from(system);
+            settled.push((name, UnitPart::System));
+        }
+        all[at].system.extend(change.inputs.iter().cloned());
+        for (unit, before) in compiled_by.iter().zip(before) {
+            let after = needs(all, unit);
+            let Some(build) = build_of(answer, unit) else { continue };
+            build.system.retain(|need| !before.contains(need));
+            build.system.extend(after);
+            build.system.sort_unstable();
+            build.system.dedup();
+            set_all(build, change);
+        }
+    }
+    Ok(settled)
+}
+
+fn build_of<'a>(answer: &'a mut BuildAnswer, unit: &str) -> Option<&'a mut Build> {
+    match &mut answer.units.get_mut(unit)?.recipe {
+        Recipe::Build(build) => Some(build),
+        Recipe::Provided { .. } => None,
+    }
+}
+
+/// Sets the variables of an override.
+fn set_all(build: &mut Build, change: &Override) {
+    for (variable, value) in &change.environment {
+        let value = Word::text(value.clone());
+        let operation = EnvironmentOperation::new(variable, Operation::Set, value);
+        if !build.environment.contains(&operation) {
+            build.environment.push(operation);
+        }
+    }
 }
 
 fn replace_source(
@@ -112,7 +206,7 @@ fn replace_source(
     artifacts: &mut BTreeMap<String, Artifact>,
 ) {
     // The artifact may be shared with units that are not meant.
-    let key = format!("{id}/override");
+    let key = format!("{id}{REPLACED}");
     artifacts.insert(key.clone(), source.clone());
     match build.sources.first_mut() {
         Some(first) => first.artifact = key,

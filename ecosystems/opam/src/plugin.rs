@@ -72,7 +72,7 @@ impl Plugin for OpamPlugin {
                     provides: BTreeMap::from([("nixpkgs".into(), vec![system_compiler()])]),
                 },
             ], mirage::options()].concat(),
-            exports: vec![],
+            exports: monorepo::export::specs(),
             policies: policies(),
         }
     }

@@ -63,15 +63,38 @@ pub struct BuildAnswer {
     /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Diagnostic>,
+    /// Packages whose sources are a part of their unit, which further units compile.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placed: Vec<Placed>,
     /// Further names for units, such as what the ecosystem's users call them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
 }
 
+/// A package whose sources lie in a folder of a unit that only brings sources together, to be compiled by
+/// other units. What the user changes of the package is changed of that folder, and of those units. Where
+/// several units bring it, it is placed several times.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Placed {
+    /// The position of the package among the chosen ones.
+    pub package: u32,
+    /// What [`BuildProblem`]s call it.
+    pub name: String,
+    /// The unit that brings its sources.
+    pub unit: String,
+    /// The folder there; the unit has a source that is placed so.
+    pub folder: String,
+    /// The units that compile it.
+    pub compiled_by: Vec<String>,
+    /// What these have from the package set of Nix because of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub system: Vec<SystemNeed>,
+}
+
 /// Why a unit cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BuildProblem {
-    /// The unit's key.
+    /// The unit's key, or the name of a package that is [`Placed`] in one.
     pub unit: String,
     /// What of it.
     pub part: UnitPart,

@@ -1,6 +1,6 @@
 //! Writing an answer for another tool of the ecosystem, such as its own kind of lock file.
 
-use crate::{Blob, Chosen, Diagnostic};
+use crate::{Artifact, Blob, Chosen, Diagnostic};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -12,6 +12,10 @@ pub struct ExportRequest {
     pub format: String,
     /// What was chosen, names in the order of their numbers.
     pub chosen: Vec<Chosen>,
+    /// The sources as the lock has them, by the keys that the plugin gave them when it was asked how the
+    /// packages are built: with what was fetched once to record it, and as the user's overrides say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub artifacts: BTreeMap<String, Artifact>,
 }
 
 /// The answer to [`ExportRequest`].

@@ -16,7 +16,7 @@
 
 mod commands;
 mod environment;
-mod runtime;
+pub(super) mod runtime;
 pub(super) mod sources;
 mod system;
 mod variables;
@@ -251,7 +251,7 @@ impl<'p> Package<'p> {
     }
 
     /// Something in this package's file, for messages.
-    fn at(&self, field: &str) -> Origin {
+    pub(super) fn at(&self, field: &str) -> Origin {
         Origin::new(self.place.file(), self.file.position(field).map(|position| position.line))
     }
 

@@ -34,6 +34,7 @@
 
 pub(super) mod build;
 pub(super) mod duniverse;
+pub(super) mod export;
 mod rules;
 mod source;
 

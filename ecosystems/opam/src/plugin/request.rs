@@ -36,6 +36,13 @@ pub(super) struct Local {
     pins: Vec<(PinDepend, Origin)>,
 }
 
+impl Local {
+    /// What it pins.
+    pub(super) fn pins(&self) -> impl Iterator<Item = &PinDepend> {
+        self.pins.iter().map(|(pin, _)| pin)
+    }
+}
+
 /// What the packages of a project are taken from elsewhere: the packages, and the trees that they
 /// are in, in the order in which they were opened.
 #[derive(Default)]
@@ -179,7 +186,11 @@ pub(super) fn pinned(host: &dyn Host, locals: &[Local]) -> PluginResult<Pinned> 
         // opam writes `https://…` for archives, and for repositories that end in `.git`.
         let is_repository = url.starts_with("http")
             && url.split('#').next().is_some_and(|url| url.ends_with(".git"));
-        let place = if is_repository { format!("git+{url}") } else { url };
+        let place = match url.strip_prefix("file://") {
+            Some(path) => path.to_owned(),
+            None if is_repository => format!("git+{url}"),
+            None => url,
+        };
         let opened = host
             .open(&OpenTreeRequest { place: place.clone() })
             .map_err(|error| Box::new(Diagnostic { origin: Some(origin.clone()), ..*error }))?;

@@ -15,9 +15,10 @@ use crate::{
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
-    BuildAnswer, BuildRequest, Candidate, Diagnostic, FactsAnswer, FactsRequest, Granularity, Host,
-    Input, InputKind, Manifest, MembersAnswer, MembersRequest, NameId, NamesAnswer, OpenAnswer,
-    OpenRequest, Origin, PackageFacts, PluginResult, Provided, Requirement, Session,
+    BuildAnswer, BuildRequest, Candidate, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
+    FactsRequest, Granularity, Host, Input, InputKind, Manifest, MembersAnswer, MembersRequest,
+    NameId, NamesAnswer, OpenAnswer, OpenRequest, Origin, PackageFacts, PluginResult, Provided,
+    Requirement, Session,
 };
 
 /// One version that was told of.
@@ -274,6 +275,10 @@ impl Session for OpamSession {
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
         build::build(self, request)
+    }
+
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        monorepo::export::export(self, request)
     }
 }
 

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 use x2nix_protocol::{Blob, Build, LatePart, Meta, Part, Phase, Recipe, Step, Unit, Word};
 
 /// The key of its unit; no package can be called that.
-pub(super) const KEY: &str = "x2nix-opam@runtime";
+pub(in crate::plugin) const KEY: &str = "x2nix-opam@runtime";
 
 const FILES: [(&str, &str); 4] = [
     ("bin/x2nix-opam", include_str!("../../../runtime/bin/x2nix-opam")),
@@ -25,7 +25,7 @@ const FILES: [(&str, &str); 4] = [
 ];
 
 /// The program that steps call.
-pub(super) fn program() -> Word {
+pub(in crate::plugin) fn program() -> Word {
     Word(vec![Part::Late(LatePart::Unit { unit: KEY.into(), path: "bin/x2nix-opam".into() })])
 }
 

@@ -24,8 +24,8 @@ use std::{
 };
 use x2nix_protocol::{
     Artifact, Build, BuildAnswer, BuildVariable, EnvironmentOperation, LatePart, Meta, Operation,
-    Part, Phase, PluginResult, Purpose, Recipe, Role, Source, Step, SystemNeed, Unit, UnitEdge,
-    Word,
+    Part, Phase, Placed, PluginResult, Purpose, Recipe, Role, Source, Step, SystemNeed, Unit,
+    UnitEdge, Word,
 };
 
 /// The folder of a project that has its vendored sources.
@@ -49,7 +49,7 @@ pub(in crate::plugin) struct Workspace<'s> {
 
 /// What a workspace makes of a package.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
+pub(super) enum Place {
     Project,
     Vendored,
     Derivation,
@@ -87,10 +87,7 @@ fn units<'s>(
     derive(session, system, Side::Host, host.clone(), host, contents, answer)?;
 
     let packages = packages(session, Side::Main, &view, contents)?;
-    let mut places = BTreeMap::new();
-    for (name, _) in on(Side::Main) {
-        places.insert(name, place(session, name, packages.get(name))?);
-    }
+    let places = places(session, on(Side::Main).map(|(name, _)| name), &packages)?;
     let is = |name: &str, place| places.get(name) == Some(&place);
     let derived = |name: &str| places.get(name).is_none_or(|place| *place == Place::Derivation);
     let seen: View<'s> =
@@ -98,6 +95,12 @@ fn units<'s>(
     let bare = on(Side::Main).filter(|(name, _)| is(name, Place::Derivation)).collect();
     derive(session, system, Side::Main, seen, bare, contents, answer)?;
 
+    let positions: BTreeMap<&str, u32> = (0..)
+        .zip(chosen)
+        .filter(|(_, choice)| choice.side == Side::Main)
+        .map(|(position, choice)| (choice.name, position))
+        .collect();
+    let position = |name: &str| positions.get(name).copied();
     let builder = Builder { session, chosen: view, packages, system, problems: RefCell::default() };
     let mut unit_of: BTreeMap<&str, String> = BTreeMap::new();
     for group in groups(session, &builder.chosen) {
@@ -106,25 +109,38 @@ fn units<'s>(
         let vendored: Vec<&Package<'_>> =
             vendored.filter_map(|name| builder.packages.get(name)).collect();
         let (name, version) = names(session, &builder.chosen, &group);
+        let roots: Vec<&str> =
+            group.iter().copied().filter(|name| is(name, Place::Project)).collect();
+        let own = key(&name, version);
+        let compiled_by: Vec<String> =
+            Some(own.clone()).filter(|_| !roots.is_empty()).into_iter().collect();
         let separate = session.monorepo.as_ref().is_some_and(|monorepo| monorepo.separate);
         let title = if separate { format!("{name}-monorepo") } else { DUNIVERSE.into() };
         let mut needs = BTreeSet::new();
-        for package in &vendored {
-            needs.extend(builder.system(package)?);
-        }
         let duniverse = if vendored.is_empty() {
             None
         } else {
             let folders = folders(vendored.iter().copied())?;
+            for folder in &folders {
+                for package in &folder.packages {
+                    let system = builder.system(package)?;
+                    needs.extend(system.iter().cloned());
+                    answer.placed.extend(position(package.owner.name).map(|position| Placed {
+                        package: position,
+                        name: package.key(),
+                        unit: title.clone(),
+                        folder: folder.name.clone(),
+                        compiled_by: compiled_by.clone(),
+                        system,
+                    }));
+                }
+            }
             let (unit, mut artifacts) = duniverse::unit(&builder, &title, version, &folders)?;
             answer.units.insert(title.clone(), unit);
             answer.artifacts.append(&mut artifacts);
             Some(title.clone())
         };
-        for mut problem in builder.problems.take() {
-            problem.unit.clone_from(&title);
-            answer.problems.push(problem);
-        }
+        answer.problems.append(&mut builder.problems.take());
         for package in vendored {
             unit_of.entry(package.owner.name).or_insert_with(|| title.clone());
         }
@@ -145,15 +161,14 @@ fn units<'s>(
             (*name, UnitEdge { unit, role: Role::Build, purpose: Purpose::Normal })
         };
         let workspace = Workspace {
-            roots: group.iter().copied().filter(|name| is(name, Place::Project)).collect(),
+            roots,
             duniverse,
             edges: reached.iter().filter(needed).map(edge).collect(),
             system: needs.into_iter().collect(),
         };
         if !workspace.roots.is_empty() {
-            let key = key(&name, version);
             for root in &workspace.roots {
-                unit_of.insert(root, key.clone());
+                unit_of.insert(root, own.clone());
             }
             let tests = session.monorepo.as_ref().is_some_and(|monorepo| monorepo.tests);
             answer.artifacts.insert(PROJECT.into(), Artifact::Local { path: ".".into() });
@@ -161,11 +176,11 @@ fn units<'s>(
             let unit = match unikernel {
                 Some(unikernel) => {
                     let it = unikernel_of(unikernel, &workspace, &builder, version, contents)?;
-                    mirage::add(it, &key, answer)
+                    mirage::add(it, &own, answer)
                 }
                 None => compile(&workspace, &name, version, tests),
             };
-            answer.units.insert(key, unit);
+            answer.units.insert(own, unit);
         }
     }
     let unit = |choice: &Choice<'s>| match choice.side {
@@ -209,6 +224,15 @@ fn unikernel_of<'a>(
     })
 }
 
+/// What the workspace makes of some packages.
+pub(super) fn places<'s>(
+    session: &OpamSession,
+    names: impl Iterator<Item = &'s str>,
+    packages: &BTreeMap<&'s str, Package<'s>>,
+) -> PluginResult<BTreeMap<&'s str, Place>> {
+    names.map(|name| Ok((name, place(session, name, packages.get(name))?))).collect()
+}
+
 fn place(session: &OpamSession, name: &str, package: Option<&Package<'_>>) -> PluginResult<Place> {
     let Some(package) = package else { return Ok(Place::Derivation) };
     if session.locals.iter().any(|local| local.name == name) {
@@ -219,7 +243,7 @@ fn place(session: &OpamSession, name: &str, package: Option<&Package<'_>>) -> Pl
 }
 
 /// The roots that are compiled together.
-fn groups<'s>(session: &'s OpamSession, view: &View<'s>) -> Vec<Vec<&'s str>> {
+pub(super) fn groups<'s>(session: &'s OpamSession, view: &View<'s>) -> Vec<Vec<&'s str>> {
     let is_asked = |name: &&str| session.is_requested(name);
     let (project, named): (Vec<_>, Vec<_>) = view
         .keys()
@@ -247,7 +271,11 @@ fn reached<'s>(builder: &Builder<'s>, roots: &[&'s str]) -> BTreeSet<&'s str> {
 }
 
 /// The name and version of what some roots are compiled to.
-fn names<'s>(session: &OpamSession, view: &View<'s>, group: &[&'s str]) -> (String, &'s str) {
+pub(super) fn names<'s>(
+    session: &OpamSession,
+    view: &View<'s>,
+    group: &[&'s str],
+) -> (String, &'s str) {
     let is_local = |name: &&&str| session.locals.iter().any(|local| local.name == **name);
     let project: Vec<_> = group.iter().filter(is_local).collect();
     let first = project.first().copied().or(group.first());

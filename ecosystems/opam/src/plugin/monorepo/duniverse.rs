@@ -1,14 +1,15 @@
 //! The duniverse: one unit that unpacks the sources of a workspace, each into a folder of its own.
 //!
 //! Packages of one repository share a folder and an archive; what else they bring (extra sources, files
-//! beside their opam files, patches) is put there too, each once. The output is the folder that a
-//! project has as `duniverse/`: dune takes what lies in it for vendored.
+//! beside their opam files, patches, files to substitute variables in) is put there too, each once. The
+//! output is the folder that a project has as `duniverse/`: dune takes what lies in it for vendored.
 
 use super::source::{folder, repository};
-use crate::plugin::build::{Artifacts, Builder, Package, sources::stays};
+use crate::plugin::build::{Artifacts, Builder, Package, runtime, sources::stays};
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Blob, Build, Diagnostic, LatePart, Meta, Part, Phase, PluginResult, Recipe, Step, Unit, Word,
+    Blob, Build, Diagnostic, LatePart, Meta, Part, Phase, PluginResult, Purpose, Recipe, Role,
+    Step, Unit, UnitEdge, Word,
 };
 
 /// What dune reads in the duniverse.
@@ -79,12 +80,19 @@ pub(super) fn unit(
     let out = Word(vec![Part::Late(LatePart::Out(String::new()))]);
     let copy = ["cp", "-R", "."].map(Word::text).into_iter().chain([out]).collect();
     build.steps.push(Step { phase: Phase::Install, words: copy });
+    let of_runtime = |word: &Word| {
+        let is_it = |part: &Part| matches!(part, Part::Late(LatePart::Unit { unit, .. }) if unit == runtime::KEY);
+        word.0.iter().any(is_it)
+    };
+    let substitutes = build.steps.iter().flat_map(|step| &step.words).any(of_runtime);
+    let (role, purpose) = (Role::Build, Purpose::Normal);
+    let edge = UnitEdge { unit: runtime::KEY.into(), role, purpose };
     let count = folders.iter().map(|folder| folder.packages.len()).sum::<usize>();
     let unit = Unit {
         name: name.into(),
         version: version.into(),
         recipe: Recipe::Build(build),
-        depends: Vec::new(),
+        depends: Some(edge).filter(|_| substitutes).into_iter().collect(),
         exports: Vec::new(),
         meta: Meta {
             description: Some(format!(
@@ -130,7 +138,19 @@ fn add(
         build.files.entry(within(&path)).or_insert(content);
     }
     let environment = &builder.session.environment;
-    for patch in package.read(package.file.patches())? {
+    let patches = package.read(package.file.patches())?;
+    let (of_patches, others): (Vec<_>, Vec<_>) = package
+        .read(package.file.substs())?
+        .into_iter()
+        .partition(|name| patches.iter().any(|patch| patch.value == *name));
+    let mut step = |words: Vec<Word>| {
+        let step = Step { phase: Phase::Prepare, words };
+        if !step.words.is_empty() && !build.steps.contains(&step) {
+            build.steps.push(step);
+        }
+    };
+    step(substitute(package, &folder.name, &of_patches));
+    for patch in patches {
         let filter = patch.filter.as_ref();
         if !filter.is_none_or(|filter| filter.eval(&|it| environment.global(it), false)) {
             continue;
@@ -139,13 +159,31 @@ fn add(
         if !stays(&name) {
             return Err(outside(package, &name));
         }
-        let words = ["patch", "-p1", "-d", &folder.name, "-i", &name].map(Word::text).to_vec();
-        let step = Step { phase: Phase::Prepare, words };
-        if !build.steps.contains(&step) {
-            build.steps.push(step);
-        }
+        step(["patch", "-p1", "-d", &folder.name, "-i", &name].map(Word::text).to_vec());
     }
+    step(substitute(package, &folder.name, &others));
     Ok(())
+}
+
+/// The words that make files of a package from `FILE.in`; none where there are no such files.
+fn substitute(package: &Package<'_>, folder: &str, files: &[Box<str>]) -> Vec<Word> {
+    if files.is_empty() {
+        return Vec::new();
+    }
+    let set = |variable: &str, value: LatePart| {
+        Word(vec![Part::Text(format!("{variable}=")), Part::Late(value)])
+    };
+    let mut words = ["env", "-C", folder].map(Word::text).to_vec();
+    words.extend([
+        Word::text(format!("OPAM_PACKAGE_NAME={}", package.owner.name)),
+        Word::text(format!("OPAM_PACKAGE_VERSION={}", package.owner.version)),
+        set("X2NIX_OPAM", LatePart::Unit { unit: runtime::KEY.into(), path: String::new() }),
+        set("OPAM_SWITCH_PREFIX", LatePart::Out(String::new())),
+        runtime::program(),
+        Word::text("subst"),
+    ]);
+    words.extend(files.iter().map(|file| Word::text(file.to_string())));
+    words
 }
 
 fn outside(package: &Package<'_>, name: &str) -> Box<Diagnostic> {

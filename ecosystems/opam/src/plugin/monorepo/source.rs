@@ -81,6 +81,8 @@ pub(in crate::plugin) struct Settings {
     pub(in crate::plugin) variables: BTreeMap<String, String>,
     /// `opam-repositories`: where packages are looked for, too, and where that is said.
     pub(in crate::plugin) repositories: BTreeMap<String, Origin>,
+    /// The same as they are written.
+    pub(super) written: BTreeSet<String>,
     /// `cli-args`: arguments of `opam monorepo lock`, by long name.
     pub(super) arguments: BTreeMap<String, String>,
 }
@@ -130,6 +132,7 @@ impl Settings {
         for value in field("opam-repositories").map(list).unwrap_or_default() {
             const HERE: &str = "$OPAM_MONOREPO_CWD";
             let place = text(value)?;
+            self.written.insert(place.clone());
             let place = match place.strip_prefix("file://") {
                 Some(path) => match path.strip_prefix(HERE) {
                     Some(rest) => format!("./{}", rest.trim_start_matches('/')),
