@@ -9,7 +9,7 @@
 #
 # Each is a systemd service `unikernel-NAME` that runs the image in a solo5 tender: solo5-hvt under KVM,
 # solo5-spt in a seccomp sandbox of this kernel, or, for `unix`, the program itself; or it is handed to
-# Albatross.
+# Albatross, with the module of that project beside this one.
 { config, lib, pkgs, ... }:
 
 let
@@ -17,6 +17,8 @@ let
   inherit (lib) mkIf mkOption nameValuePair optional optionals types;
 
   unikernels = config.services.unikernels;
+  # The options of Albatross's own module, where it is imported.
+  albatross = config.services.albatross or { };
   enabled = filterAttrs (_: it: it.enable) unikernels;
 
   # What the emitted Nix says of a package that is a unikernel.
@@ -91,7 +93,10 @@ let
       blocks = mkOption {
         type = types.attrsOf types.str;
         default = { };
-        description = "Its block devices, by the name that its manifest has: files or devices of this machine.";
+        description = ''
+          Its block devices, by the name that its manifest has: files or devices of this machine. With
+          Albatross: the names that it has for block devices.
+        '';
       };
       data = mkOption {
         type = types.attrsOf (types.submodule data);
@@ -109,7 +114,7 @@ let
       backend = mkOption {
         type = types.enum [ "solo5" "albatross" ];
         default = "solo5";
-        description = "What runs it. Albatross has to be enabled beside this.";
+        description = "What runs it. Albatross has to be enabled beside this: `services.albatross.enable`.";
       };
       tender = mkOption {
         type = types.package;
@@ -119,8 +124,8 @@ let
       };
       albatross = mkOption {
         type = types.package;
-        default = pkgs.albatross;
-        defaultText = lib.literalExpression "pkgs.albatross";
+        default = albatross.package or pkgs.albatross;
+        defaultText = lib.literalExpression "config.services.albatross.package";
         description = "The package of albatross-client.";
       };
     };
@@ -150,13 +155,19 @@ let
           [ "--net:${device}=${net.interface}" ] ++ optional (net.mac != null) "--net-mac:${device}=${net.mac}") it.networks)
         ++ mapAttrsToList (device: file: "--block:${device}=${file}") blocks
         ++ [ "--" (image it) ] ++ it.arguments;
-      albatross = [ "${it.albatross}/bin/albatross-client" "create" "--mem=${toString it.memory}" ]
-        ++ mapAttrsToList (device: net: "--net=${device}:${toString net.bridge}") it.networks
-        ++ mapAttrsToList (device: file: "--block=${device}:${file}") blocks
+      ours = [ "${it.albatross}/bin/albatross-client" "create" "--force" "--mem=${toString it.memory}" ]
+        ++ mapAttrsToList (device: net:
+          "--net=${device}:${toString net.bridge}${lib.optionalString (net.mac != null) "@${net.mac}"}") it.networks
+        ++ mapAttrsToList (device: file: "--block=${device}:${file}")
+          (it.blocks // lib.mapAttrs (device: _: "${name}-${device}") it.data)
+        # By itself it restarts after all but what solo5 and the parsing of arguments exit with. A failure
+        # is an exception of OCaml, or its abort.
+        ++ optional (it.restart != "no") "--restart-on-fail"
+        ++ optionals (it.restart == "on-failure") [ "--exit-code=2" "--exit-code=255" ]
         ++ map (argument: "--arg=${argument}") it.arguments
         ++ [ name (image it) ];
     in
-    if it.backend == "albatross" then albatross
+    if it.backend == "albatross" then ours
     else if it.target == "unix" then [ (image it) ] ++ it.arguments
     else solo5;
 
@@ -173,16 +184,30 @@ let
       copy = device: { files }:
         "install -m 600 ${archive device files} ${escapeShellArg "/run/unikernel-${name}/${device}.img"}";
       solo5 = it.backend == "solo5";
+      client = arguments: escapeShellArgs ([ "${it.albatross}/bin/albatross-client" ] ++ arguments);
+      # Albatross keeps block devices of its own, in MB, and one that is in use cannot be made anew.
+      hand = device: { files }:
+        let file = archive device files; block = "${name}-${device}"; in [
+          "${client [ "destroy-block" block ]} || true"
+          "size=$(stat -c %s ${file})"
+          "${client [ "create-block" "--data=${file}" block ]} $(( (size + 1048575) / 1048576 ))"
+        ];
     in
     {
       description = "The unikernel ${name}";
       wantedBy = [ "multi-user.target" ];
-      after = [ "network.target" ] ++ optional (!solo5) "albatross_daemon.service";
-      requires = optional (!solo5) "albatross_daemon.service";
+      after = [ "network.target" ] ++ optional (!solo5) "albatrossd.service";
+      requires = optional (!solo5) "albatrossd.service";
       serviceConfig = {
-        ExecStartPre = mapAttrsToList (device: files: script "unikernel-data" [ (copy device files) ]) it.data
-          # `+` for what only root may do.
-          ++ optional (taps != [ ]) ("+" + script "unikernel-networks" (lib.concatMap up taps));
+        ExecStartPre =
+          if solo5 then
+            mapAttrsToList (device: files: script "unikernel-data" [ (copy device files) ]) it.data
+            # `+` for what only root may do.
+            ++ optional (taps != [ ]) ("+" + script "unikernel-networks" (lib.concatMap up taps))
+          else
+            # One that Albatross has started again by itself holds its block devices.
+            optional (it.data != { }) (script "unikernel-data"
+              ([ "${client [ "destroy" name ]} || true" ] ++ concatLists (mapAttrsToList hand it.data)));
         ExecStart = script "unikernel-${name}" [ "exec ${escapeShellArgs (command name it)}" ];
         RuntimeDirectory = "unikernel-${name}";
       }
@@ -218,7 +243,7 @@ let
       } else {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStop = script "unikernel-${name}-stop" [ "exec ${escapeShellArgs [ "${it.albatross}/bin/albatross-client" "destroy" name ]}" ];
+        ExecStop = script "unikernel-${name}-stop" [ "exec ${client [ "destroy" name ]}" ];
       })
       // lib.optionalAttrs (solo5 && it.target == "unix") {
         # Its sockets are those of this machine.
@@ -232,6 +257,9 @@ let
     let
       target = (about it.package).target or it.target;
       both = lib.intersectLists (lib.attrNames it.blocks) (lib.attrNames it.data);
+      names = [ name ] ++ lib.attrValues it.blocks ++ map (device: "${name}-${device}") (lib.attrNames it.data);
+      # `Label.of_string` of `src/vmm_core.ml`.
+      label = text: builtins.match "[A-Za-z0-9.][A-Za-z0-9.-]{0,62}" text != null;
       long = builtins.filter (net: builtins.stringLength net.interface > 15) (lib.attrValues it.networks);
     in
     [
@@ -250,6 +278,18 @@ let
       {
         assertion = it.backend != "albatross" || lib.all (net: net.bridge != null) (lib.attrValues it.networks);
         message = "services.unikernels.${name}: Albatross needs the bridge of each network";
+      }
+      {
+        assertion = it.backend != "albatross" || albatross.enable or false;
+        message = "services.unikernels.${name}: import the NixOS module of Albatross and set services.albatross.enable";
+      }
+      {
+        assertion = it.backend != "albatross" || builtins.all label names;
+        message = "services.unikernels.${name}: Albatross takes names of letters, digits, hyphens and periods, at most 63, for unikernels and block devices: ${concatStringsSep ", " (builtins.filter (it: !label it) names)}";
+      }
+      {
+        assertion = it.backend != "albatross" || it.target == "hvt" || it.target == "spt";
+        message = "services.unikernels.${name}: Albatross runs solo5's hvt and spt, not ${it.target}";
       }
     ];
 in

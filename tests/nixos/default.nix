@@ -24,13 +24,15 @@ let
       assertions = lib.mkOption { type = lib.types.listOf lib.types.anything; default = [ ]; };
       systemd.services = open;
       users.groups = open;
+      services.albatross = open;
     };
   };
-  evaluate = unikernels:
+  evaluate = evaluateWith { };
+  evaluateWith = albatross: unikernels:
     let
       inherit (lib.evalModules {
         specialArgs = { inherit pkgs; };
-        modules = [ ../../nixos/unikernels.nix system { config.services.unikernels = unikernels; } ];
+        modules = [ ../../nixos/unikernels.nix system { config.services = { inherit albatross unikernels; }; } ];
       }) config;
     in
     {
@@ -54,12 +56,23 @@ in
     };
     spt = evaluate { hello = { package = package "hello" { target = "spt"; image = "hello.spt"; }; restart = "always"; }; };
     unix = evaluate { hello = { package = package "hello" { target = "unix"; image = "hello"; }; }; };
-    albatross = evaluate {
+    albatross = evaluateWith { enable = true; package = package "own-albatross" { }; } {
       dns = {
         package = package "dns" { target = "hvt"; image = "dns.hvt"; };
         backend = "albatross";
-        networks.service.bridge = "br0";
+        networks.service = { bridge = "br0"; mac = "52:54:00:00:00:01"; };
+        blocks.cache = "dns-cache";
+        data.zones.files."example.org" = "@ SOA it's";
+        restart = "always";
         arguments = [ "--ipv4=10.0.0.2/24" ];
+      };
+    };
+    noAlbatross = evaluate {
+      dns_1 = {
+        package = package "dns" { target = "unix"; image = "dns"; };
+        backend = "albatross";
+        networks.service = { };
+        blocks.cache = "/dev/vg/cache";
       };
     };
     wrong = evaluate {

@@ -57,11 +57,21 @@ fn unikernels_become_confined_services() {
     assert!(unix["ExecStart"].as_str().unwrap().ends_with("exec /store/hello/hello"));
 
     let albatross = &cases["albatross"]["services"]["unikernel-dns"];
-    assert_eq!(albatross["requires"], json!(["albatross_daemon.service"]));
+    assert_eq!(albatross["requires"], json!(["albatrossd.service"]));
     let start = albatross["serviceConfig"]["ExecStart"].as_str().unwrap();
-    assert!(
-        start.contains("/bin/albatross-client create") && start.ends_with("dns /store/dns/dns.hvt")
-    );
+    for word in [
+        "/store/own-albatross/bin/albatross-client create --force",
+        "--net=service:br0@52:54:00:00:00:01",
+        "--block=cache:dns-cache",
+        "--block=zones:dns-zones",
+        "--restart-on-fail",
+    ] {
+        assert!(start.contains(word), "{word} is not in {start}");
+    }
+    assert!(start.ends_with("dns /store/dns/dns.hvt"), "{start}");
+    // Its block devices are its own: made of the data, in MB.
+    let before = albatross["serviceConfig"]["ExecStartPre"].to_string();
+    assert!(before.contains("create-block '--data=/store/zones.tar' dns-zones $(("), "{before}");
 }
 
 #[test]
@@ -69,6 +79,15 @@ fn a_configuration_that_cannot_run_is_told_of() {
     let Some(cases) = cases() else { return };
     let failed = cases["wrong"]["failed"].to_string();
     for what in ["was built for spt, not for hvt", "zones is in both", "more than 15 characters"] {
+        assert!(failed.contains(what), "{what} is not in {failed}");
+    }
+    let failed = cases["noAlbatross"]["failed"].to_string();
+    for what in [
+        "needs the bridge of each network",
+        "set services.albatross.enable",
+        "at most 63, for unikernels and block devices: dns_1, /dev/vg/cache",
+        "not unix",
+    ] {
         assert!(failed.contains(what), "{what} is not in {failed}");
     }
 }

@@ -255,11 +255,10 @@ impl<'s> Both<'s> {
         for Folder { name, packages } in folders(vendored.into_iter())? {
             let Some(first) = packages.first() else { continue };
             let (url, hashes) = self.source(first, artifacts)?;
-            let hashes: Vec<String> =
-                hashes.iter().map(|hash| format!("\n      {}", quoted(hash))).collect();
-            let hashes = match hashes.as_slice() {
-                [] => String::new(),
-                hashes => format!("\n    [{}\n    ]", hashes.concat()),
+            let hashes = lines(hashes.iter().map(|hash| format!("\n      {}", quoted(hash))));
+            let hashes = match hashes.as_str() {
+                "" => String::new(),
+                hashes => format!("\n    [{hashes}\n    ]"),
             };
             let dir = format!("  [\n    {}\n    {}{hashes}\n  ]\n", quoted(&url), quoted(&name));
             dirs.entry(url.clone()).or_insert(dir);
@@ -283,22 +282,22 @@ impl<'s> Both<'s> {
                 let _ = write!(text, "{name}: [\n{entries}]\n");
             }
         };
-        field("depends", depends.collect());
+        field("depends", lines(depends));
         let depexts = depexts.into_iter().map(|(names, filter)| {
             let filter = filter.map_or(String::new(), |filter| format!(" {{{filter}}}"));
             format!("  [{}]{filter}\n", names.join(" "))
         });
-        field("depexts", depexts.collect());
-        field("pin-depends", pins.into_values().collect());
+        field("depexts", lines(depexts));
+        field("pin-depends", lines(pins.into_values()));
         let settings = self.settings(roots)?;
-        let words = |words: &mut dyn Iterator<Item = &String>| -> String {
-            words.map(|word| format!("  {}\n", quoted(word))).collect()
+        let words = |words: &mut dyn Iterator<Item = &String>| {
+            lines(words.map(|word| format!("  {}\n", quoted(word))))
         };
         field("x-opam-monorepo-cli-args", words(&mut self.arguments().iter()));
-        field("x-opam-monorepo-duniverse-dirs", dirs.into_values().collect());
+        field("x-opam-monorepo-duniverse-dirs", lines(dirs.into_values()));
         let variables = settings.variables.iter();
         let variables = variables.map(|(n, v)| format!("  [{} {}]\n", quoted(n), quoted(v)));
-        field("x-opam-monorepo-global-opam-vars", variables.collect());
+        field("x-opam-monorepo-global-opam-vars", lines(variables));
         let provided = self.session.monorepo.as_ref().map(|monorepo| &monorepo.provided);
         field("x-opam-monorepo-opam-provided", words(&mut provided.into_iter().flatten()));
         field("x-opam-monorepo-opam-repositories", words(&mut settings.written.iter()));
@@ -409,6 +408,11 @@ fn note(message: String) -> Diagnostic {
 /// A string of an opam file.
 fn quoted(text: &str) -> String {
     Filter::String(text.into()).to_string()
+}
+
+/// Text of several lines.
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().concat()
 }
 
 /// A hash in SRI form as opam writes it.
