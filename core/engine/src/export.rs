@@ -52,20 +52,21 @@ fn artifacts(lock: &Lock, platform: &str) -> BTreeMap<String, Artifact> {
     let platforms: Vec<String> = lock.platforms.keys().map(|it| format!("/{it}")).collect();
     let is_of_another =
         |key: &str| platforms.iter().any(|other| *other != own && key.ends_with(other.as_str()));
-    let mut artifacts = BTreeMap::new();
-    // In this order each goes before those that came earlier.
-    let ranks: [&dyn Fn(&str) -> Option<String>; 4] = [
-        &|key| Some(key.to_owned()),
-        &|key| key.strip_suffix(&own).map(str::to_owned),
-        &|key| key.strip_suffix(REPLACED).map(str::to_owned),
-        &|key| key.strip_suffix(&own)?.strip_suffix(REPLACED).map(str::to_owned),
-    ];
-    for rank in ranks {
-        for (key, artifact) in lock.artifacts.iter().filter(|(key, _)| !is_of_another(key)) {
-            if let Some(key) = rank(key) {
-                artifacts.insert(key, artifact.clone());
-            }
+    // A platform's own goes before what all have, and what the user says before both.
+    let mut found: BTreeMap<String, (u8, &Artifact)> = BTreeMap::new();
+    for (key, artifact) in lock.artifacts.iter().filter(|(key, _)| !is_of_another(key)) {
+        let (general, is_own) = match key.strip_suffix(&own) {
+            Some(general) => (general, true),
+            None => (key.as_str(), false),
+        };
+        let (name, is_said) = match general.strip_suffix(REPLACED) {
+            Some(name) => (name, true),
+            None => (general, false),
+        };
+        let rank = u8::from(is_own) + 2 * u8::from(is_said);
+        if found.get(name).is_none_or(|(known, _)| *known < rank) {
+            found.insert(name.to_owned(), (rank, artifact));
         }
     }
-    artifacts
+    found.into_iter().map(|(name, (_, artifact))| (name, artifact.clone())).collect()
 }
