@@ -75,6 +75,26 @@ fn a_source_comes_from_a_folder_by_name_or_by_hash_and_only_once() {
     }
 }
 
+/// A cache of opam's has what is no longer at its own address, and may not have something else.
+#[test]
+fn a_source_comes_from_a_cache_behind_an_address() {
+    let Some(place) = place() else { return };
+    let content = fresh();
+    let hash = hex(&content);
+    project(&place, &hash);
+    let path = format!("/cache/sha256/{}/{hash}", &hash[..2]);
+    let (there, served) = (path.clone(), content.clone());
+    let server = server::Server::new(move |asked, _| {
+        let right = asked.line.split(' ').nth(1) == Some(&there);
+        server::Reply::new(200, if right { served.clone() } else { b"another".to_vec() })
+    });
+    let words = |cache: &str| format!("fetch --from {} --format json", server.url(cache));
+    fetch(&place, &words("other")).exits(4).answers("fetch::checksum");
+    let done = fetch(&place, &words("cache/")).exits(0).json();
+    assert_eq!((&done["fetched"], &done["from_folders"]), (&1.into(), &0.into()));
+    assert_eq!(done["sources"]["a@1"]["from"], server.url(&path[1..]));
+}
+
 #[test]
 fn a_file_with_another_checksum_is_not_taken() {
     let Some(place) = place() else { return };

@@ -243,12 +243,13 @@ fn fetch() -> Command {
         .arg(
             Arg::new("from")
                 .long("from")
-                .value_name("DIR")
+                .value_name("DIR|URL")
                 .action(ArgAction::Append)
                 .value_parser(value_parser!(PathBuf))
                 .help(
-                    "A folder that has sources, by hash in any layout (opam's cache is one) or by file name; it is \
-                     searched before the network is used, of several the first (repeatable)",
+                    "A folder that has sources, by hash in any layout (opam's cache is one) or by file name, or the \
+                     address of a cache laid out as opam's (sha256/ab/abcd...); asked before the sources' own \
+                     addresses, of several the first (repeatable)",
                 ),
         )
         .arg(switch("offline").help("Use no network: only the folders"))

@@ -157,6 +157,8 @@ impl Source {
 pub struct Options {
     /// Folders to look in first, the first wins.
     pub folders: Vec<PathBuf>,
+    /// Addresses of caches that are laid out as opam's are, `sha256/ab/abcd…`: asked before a source's own.
+    pub caches: Vec<String>,
     /// How the network is used; its `size` bounds files of folders too.
     pub network: Network,
 }

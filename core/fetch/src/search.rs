@@ -56,6 +56,7 @@ pub(crate) struct Search<'a> {
     folders: Folders,
     /// The folders as they were given.
     tops: &'a [PathBuf],
+    caches: &'a [String],
     network: &'a Network,
     algorithms: Vec<Algorithm>,
 }
@@ -74,10 +75,10 @@ pub(crate) enum Found {
 
 impl<'a> Search<'a> {
     pub(crate) fn new(options: &'a Options, algorithms: Vec<Algorithm>) -> Self {
-        let Options { folders, network } = options;
+        let Options { folders, caches, network } = options;
         let tops = folders.as_slice();
         let folders = Folders::new(folders.clone(), algorithms.clone(), network.size);
-        Self { folders, tops, network, algorithms }
+        Self { folders, tops, caches, network, algorithms }
     }
 
     /// Finds a source, or says what was tried.
@@ -93,9 +94,13 @@ impl<'a> Search<'a> {
         if self.network.offline {
             return Ok(Err(attempts));
         }
-        for url in &source.urls {
-            match self.fetch(source, url)? {
-                Ok(file) => return Ok(Ok(Found::Fetched(file, url.clone()))),
+        let cached = self.caches.iter().flat_map(|cache| {
+            let at = |hash| cached_at(cache, hash);
+            source.hashes.iter().map(at).collect::<Vec<_>>()
+        });
+        for url in cached.chain(source.urls.iter().cloned()) {
+            match self.fetch(source, &url)? {
+                Ok(file) => return Ok(Ok(Found::Fetched(file, url))),
                 Err(attempt) => attempts.push(attempt),
             }
         }
@@ -157,6 +162,12 @@ impl<'a> Search<'a> {
             None => Ok(file),
         })
     }
+}
+
+/// Where a cache has a file (`OpamHash.to_path`).
+fn cached_at(cache: &str, hash: &Hash) -> String {
+    let (cache, kind, hex) = (cache.trim_end_matches('/'), hash.algorithm.name(), hash.hex());
+    format!("{cache}/{kind}/{}/{hex}", hex.get(..2).unwrap_or_default())
 }
 
 /// The names under which a source may lie in a folder: its hashes first, which say more.

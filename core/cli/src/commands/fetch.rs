@@ -26,9 +26,14 @@ pub(crate) fn run(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
     let refused = |error| refused(&path, &error);
     let sources = Source::of_lock(&lock.artifacts).map_err(refused)?;
     let offline = matches.get_flag("offline");
-    let folders = matches.get_many::<PathBuf>("from").into_iter().flatten().cloned().collect();
-    let options =
-        Options { folders, network: Network { offline, size: LARGEST, ..Network::default() } };
+    let from = matches.get_many::<PathBuf>("from").into_iter().flatten();
+    let is_address = |place: &&PathBuf| place.to_string_lossy().contains("://");
+    let (caches, folders): (Vec<_>, Vec<_>) = from.partition(is_address);
+    let options = Options {
+        folders: folders.into_iter().cloned().collect(),
+        caches: caches.iter().map(|cache| cache.to_string_lossy().into_owned()).collect(),
+        network: Network { offline, size: LARGEST, ..Network::default() },
+    };
     let report = if sources.is_empty() {
         Report::default() // which needs no Nix
     } else {
