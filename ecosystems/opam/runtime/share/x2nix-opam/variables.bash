@@ -49,14 +49,16 @@ readable() {
   fi
 }
 
-# MODE FILE: reads a file in opam's syntax; the answer is the array `records`. A last record says that all
-# went well: bash (5.2) now and then loses the status of a process substitution.
+# MODE FILE: reads a file in opam's syntax; the answer is the array `records`
 readSyntax() {
   readable "$2" || return
+  # awk's status is the last record: bash (5.2) now and then forgets that of a process substitution. It comes
+  # even where awk failed, so that no record of the file's can stand for it.
   readarray -d '' -t records < <(
-    file=$2 LC_ALL=C awk -v mode="$1" -f "$share/syntax.awk" < "$2" && printf 'done\0'
+    file=$2 LC_ALL=C awk -v mode="$1" -f "$share/syntax.awk" < "$2"
+    printf 'status %d\0' "$?"
   )
-  ((${#records[@]})) && [[ ${records[-1]} == done ]] || return
+  ((${#records[@]})) && [[ ${records[-1]} == 'status 0' ]] || return 1
   unset 'records[-1]'
 }
 
