@@ -98,17 +98,24 @@ fn a_unikernel_is_configured_locked_built_for_its_target_and_run() {
     assert_eq!(made["roots"], serde_json::json!(["mirage>=4.11.0", "mirage<4.12.0"]));
     assert_eq!(made["packages"]["mirage@4.11.0"]["unit"], "mirage@4.11.0");
     assert!(made["generated"]["x86_64-linux"].as_str().unwrap().starts_with("sha256-"));
+    // It is a tool of the host: ports to dune are for the workspace.
+    assert_eq!(made["packages"]["wordlist@1.0"]["unit"], "wordlist@1.0");
     // Two sets: what is compiled with the unikernel, and what compiles it. opam-monorepo is in neither.
     let packages = lock["packages"].as_object().unwrap();
     let workspace = packages.iter().filter(|(_, it)| it["placement"] == "workspace");
     let workspace: Vec<_> = workspace.map(|(id, _)| id.as_str()).collect();
-    assert_eq!(workspace, ["greeting@1.0", "platform@1.0", "shout-ppx@1.0", "wordlist@1.0"]);
+    assert_eq!(workspace, ["greeting@1.0", "platform@1.0", "shout-ppx@1.0", "wordlist@1.0+dune"]);
     assert!(packages.contains_key("ocaml-mini@1.0:host"));
     assert!(!place.read("project/x2nix.lock.json").contains("opam-monorepo@"));
     // It changes nothing to do it again.
     let before = place.read("project/x2nix.lock.json");
     resolve(&place, words);
     assert_eq!(place.read("project/x2nix.lock.json"), before);
+
+    // What was built to lock is what is built.
+    let configured = build(&place, "spt-configured", &["--dry-run"]);
+    let message = String::from_utf8_lossy(&configured.stderr);
+    assert!(configured.status.success() && !message.contains("will be built"), "{message}");
 
     // The ppx ran on the host, the C code is the target's, and one package is on both.
     let (unix, spt) = (built(&place, "unix"), built(&place, "spt"));

@@ -297,15 +297,19 @@ impl Graft<'_> {
         let mut artifacts = BTreeMap::new();
         for (key, artifact) in &self.from.artifacts {
             let known = &mut self.build.artifacts;
-            let place = free(known, key, artifact, self.name);
-            known.insert(place.clone(), artifact.clone());
+            let (place, artifact) = free(known, key, self.name, |_| artifact.clone());
+            known.insert(place.clone(), artifact);
             artifacts.insert(key.clone(), place);
         }
         let mut names = BTreeMap::new();
         for key in self.order() {
-            let mut unit = self.from.units[&key].clone();
-            rename(&mut unit, &names, &artifacts);
-            let place = free(&self.build.units, &key, &unit, self.name);
+            let (place, unit) = free(&self.build.units, &key, self.name, |place| {
+                // What it exports may speak of itself.
+                names.insert(key.clone(), place.to_owned());
+                let mut unit = self.from.units[&key].clone();
+                rename(&mut unit, &names, &artifacts);
+                unit
+            });
             self.build.units.insert(place.clone(), unit);
             names.insert(key, place);
         }
@@ -333,17 +337,25 @@ impl Graft<'_> {
     }
 }
 
-/// The key for an entry: its own, where nothing or the same has it, or one that tells where it is from.
-fn free<T: PartialEq>(known: &BTreeMap<String, T>, key: &str, entry: &T, name: &str) -> String {
-    match known.get(key) {
-        None => return key.to_owned(),
-        Some(present) if present == entry => return key.to_owned(),
-        Some(_) => {}
-    }
+/// The key for an entry: its own, where nothing or the same has it, or one that tells where it is from;
+/// and the entry as it is there.
+fn free<T: PartialEq>(
+    known: &BTreeMap<String, T>,
+    key: &str,
+    name: &str,
+    mut entry: impl FnMut(&str) -> T,
+) -> (String, T) {
     let start = format!("{key}:");
     let others = known.range(start.clone()..).take_while(|(other, _)| other.starts_with(&start));
-    let mut same = others.filter(|(_, present)| *present == entry);
-    same.next().map_or_else(|| format!("{start}{name}"), |(other, _)| other.clone())
+    for place in std::iter::once(key).chain(others.map(|(other, _)| other.as_str())) {
+        let entry = entry(place);
+        if known.get(place).is_none_or(|present| *present == entry) {
+            return (place.to_owned(), entry);
+        }
+    }
+    let place = format!("{start}{name}");
+    let entry = entry(&place);
+    (place, entry)
 }
 
 /// Lets a unit speak of others by their new keys.

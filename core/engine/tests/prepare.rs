@@ -141,7 +141,11 @@ impl Session for NeedySession {
             })]);
             let step = Step { phase: Phase::Build, words: vec![Word::text("make"), path] };
             let recipe = Recipe::Build(Build { steps: vec![step], ..Build::default() });
-            answer.units.insert(name.into(), unit(name, recipe, needs));
+            let mut built = unit(name, recipe, needs);
+            let own = LatePart::Content { unit: name.into(), path: "lib".into() };
+            let own = Word(vec![Part::Late(own)]);
+            built.exports = vec![EnvironmentOperation::new("PLACES", Operation::Prepend, own)];
+            answer.units.insert(name.into(), built);
             answer.unit_of.push(Some(name.into()));
         }
         let base = unit("base", Recipe::Provided { attribute: None }, &[]);
@@ -228,6 +232,9 @@ fn a_tool_is_resolved_and_built_first() {
     let word = &build.steps[0].words[1].0[0];
     let late = LatePart::Unit { unit: "library:app-made".into(), path: "tool".into() };
     assert_eq!(*word, Part::Late(late));
+    // So does a unit of itself, in what it exports.
+    let late = LatePart::Content { unit: "library:app-made".into(), path: "lib".into() };
+    assert_eq!(lock.units["library:app-made"].exports[0].value.0, [Part::Late(late)]);
     assert_eq!(
         lock.preparations["app-made"].packages["library@1"].unit.as_deref(),
         Some("library:app-made")

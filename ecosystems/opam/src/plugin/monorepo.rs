@@ -169,7 +169,12 @@ impl Monorepo {
 impl OpamSession {
     /// What is asked of the host beside what the workspace asks of it.
     pub(super) fn host_roots(&mut self) -> PluginResult<Vec<Requirement>> {
-        let Some(monorepo) = &self.monorepo else { return Ok(Vec::new()) };
+        let Some(monorepo) = &self.monorepo else {
+            // The tool that configures a unikernel has the compiler of the unikernel's host, so that
+            // nothing is built twice.
+            let chosen = self.configures && self.compiler.is_none();
+            return self.compiler_root(Side::Main, chosen.then_some(BASE_COMPILER));
+        };
         let mut roots = Vec::new();
         if let Some(version) = &monorepo.ocaml {
             let bound = Formula::Atom(Bound { op: RelOp::Eq, version: version.as_str().into() });
@@ -178,17 +183,9 @@ impl OpamSession {
             root.origin = Some(Origin::new("--ocaml-version", None));
             roots.push(root);
         }
-        // Of compilers of one version, the released one (`mk_request` of `lib/opam_solve.ml`).
-        let system = self.provided.keys().any(|name| rules::is_compiler(name));
-        if let Some(compiler) = monorepo.compiler.filter(|_| !system) {
-            let known = self.repositories.versions(&[compiler])?;
-            if known.iter().any(|versions| !versions.is_empty()) {
-                let set = self.numbers.set(Side::Host, compiler, &Formula::Empty);
-                let mut root = Requirement::new(Need::Set(set));
-                root.origin = Some(Origin::new("a monorepo's compiler", None));
-                roots.push(root);
-            }
-        }
+        let compiler = monorepo.compiler;
+        roots.extend(self.compiler_root(Side::Host, compiler)?);
+        let Some(monorepo) = &self.monorepo else { return Ok(roots) };
         if !monorepo.separate {
             return Ok(roots);
         }
@@ -217,6 +214,25 @@ impl OpamSession {
         Ok(roots)
     }
 
+    /// Of compilers of one version, the one that is asked for (`mk_request` of `lib/opam_solve.ml`), if
+    /// the package set has none.
+    fn compiler_root(
+        &mut self,
+        side: Side,
+        compiler: Option<&str>,
+    ) -> PluginResult<Vec<Requirement>> {
+        let system = self.provided.keys().any(|name| rules::is_compiler(name));
+        let Some(compiler) = compiler.filter(|_| !system) else { return Ok(Vec::new()) };
+        let known = self.repositories.versions(&[compiler])?;
+        if known.iter().all(Vec::is_empty) {
+            return Ok(Vec::new());
+        }
+        let set = self.numbers.set(side, compiler, &Formula::Empty);
+        let mut root = Requirement::new(Need::Set(set));
+        root.origin = Some(Origin::new("a monorepo's compiler", None));
+        Ok(vec![root])
+    }
+
     /// A version as its side sees it.
     pub(super) fn candidate_of(
         &mut self,
@@ -233,7 +249,12 @@ impl OpamSession {
                 if self.configures { without_opam_monorepo(formula) } else { formula }
             };
             let mut reader = facts::Reader { numbers, side: &|_| Side::Main, adapt: &adapt };
-            return facts::candidate(&mut reader, environment, owner, provided, file);
+            let candidate = facts::candidate(&mut reader, environment, owner, provided, file)?;
+            // It is a tool of the host, and repositories of ports are there for the workspace.
+            if self.configures && candidate.excluded.is_none() && rules::is_port(owner.version) {
+                return Ok(excluded(candidate, rules::PORT.into()));
+            }
+            return Ok(candidate);
         };
         let possible = |name: &str| monorepo.is_possible(repositories, name);
         let adapt = |formula| {

@@ -34,7 +34,7 @@ pub(super) struct OpamSession {
     pub(super) inputs: Vec<Input>,
     pub(super) repositories: Repositories,
     pub(super) environment: Environment,
-    compiler: Option<Compiler>,
+    pub(super) compiler: Option<Compiler>,
     /// What is asked of a monorepo, if the project is to be one.
     pub(super) monorepo: Option<Monorepo>,
     pub(super) provided: BTreeMap<String, Provided>,
