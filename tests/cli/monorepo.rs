@@ -433,3 +433,90 @@ fn configured_unikernels_lock_against_the_real_repositories() {
         assert!(!host.iter().any(|it| it.contains("+dune")), "{host:?}");
     }
 }
+
+/// What `mirage configure --no-dhcp` of mirage 4.11 makes of `examples/dns-unikernel`, but for the target's
+/// own packages.
+const NAME_SERVER: &str = r#"
+  "arp" { ?monorepo & >= "4.0.0" & < "5.0.0" }
+  "cmdliner-stdlib" { ?monorepo & >= "1.0.1" & < "2.0.0" }
+  "dns" { ?monorepo }
+  "dns-server" { ?monorepo }
+  "duration" { ?monorepo & < "1.0.0" }
+  "ethernet" { ?monorepo & >= "3.0.0" & < "4.0.0" }
+  "lwt" { ?monorepo }
+  "mirage" { build & >= "4.11.0" & < "4.12.0" }
+  "mirage-bootvar" { ?monorepo & >= "1.0.0" & < "2.0.0" }
+  "mirage-crypto-rng-mirage" { ?monorepo & >= "2.0.0" & < "3.0.0" }
+  "mirage-logs" { ?monorepo & >= "3.0.0" & < "4.0.0" }
+  "mirage-mtime" { ?monorepo & >= "5.2.0" & < "6.0.0" }
+  "mirage-ptime" { ?monorepo & >= "5.1.0" & < "6.0.0" }
+  "mirage-runtime" { ?monorepo & >= "4.11.0" & < "4.12.0" }
+  "mirage-sleep" { ?monorepo & >= "4.1.0" & < "5.0.0" }
+  "opam-monorepo" { build & >= "0.3.2" }
+  "tar-mirage" { ?monorepo & >= "1.0.0" & < "4.0.0" }
+  "tcpip" { ?monorepo & >= "9.0.0" & < "10.0.0" }
+"#;
+
+#[test]
+fn the_name_server_of_the_examples_locks_against_the_real_repositories() {
+    let (Some(ports), Some(mirage)) =
+        (beside("opam-overlays.tar.gz"), beside("mirage-opam-overlays.tar.gz"))
+    else {
+        return;
+    };
+    let main = opam_repository();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/dns-unikernel");
+    let place = Place::new();
+    for file in ["config.ml", "unikernel.ml", "zones/example.org"] {
+        place.write(file, std::fs::read(format!("{example}/{file}")).unwrap());
+    }
+    let solo5 = r#"
+  "mirage-block-solo5" { ?monorepo & >= "0.8.0" & < "0.9.0" }
+  "mirage-net-solo5" { ?monorepo & >= "0.8.0" & < "0.9.0" }
+  "mirage-solo5" { ?monorepo & >= "0.10.0" & < "0.11.0" }
+  "ocaml-solo5" { build & >= "0.8.2" & < "2.0.0" }
+  "solo5" { build & >= "0.7.5" & < "0.13.0" }"#;
+    let unix = r#"
+  "mirage-block-unix" { ?monorepo & >= "2.12.0" & < "3.0.0" }
+  "mirage-unix" { ?monorepo & >= "5.0.0" & < "6.0.0" }"#;
+    for (target, own, provided) in [
+        ("spt", solo5, r#""ocaml-solo5" "solo5""#),
+        ("hvt", solo5, r#""ocaml-solo5" "solo5""#),
+        ("unix", unix, ""),
+    ] {
+        place.write(
+            &format!("mirage/nameserver-{target}.opam"),
+            format!(
+                "opam-version: \"2.0\"\ndepends: [{NAME_SERVER}{own}]\n\
+                 x-opam-monorepo-opam-provided: [\"mirage\" \"opam-monorepo\" {provided}]\n"
+            ),
+        );
+    }
+    let repositories = [&ports, &mirage, &main].map(|path| format!("--repo {}", path.display()));
+    let repositories = repositories.join(" ");
+    place.resolve(&format!("{repositories} --target spt --target hvt --target unix .")).exits(0);
+    let lock: Value = serde_json::from_str(&place.read("x2nix.lock.json")).unwrap();
+    let packages = lock["packages"].as_object().unwrap();
+    let version = |name: &str| {
+        let start = format!("{name}@");
+        let known = packages
+            .iter()
+            .find(|(id, it)| id.starts_with(&start) && it["placement"] == "workspace");
+        known.unwrap_or_else(|| panic!("{name} is not in the workspace")).0.clone()
+    };
+    for name in ["dns-server", "tar-mirage", "mirage-block-solo5", "mirage-block-unix", "tcpip"] {
+        version(name);
+    }
+    assert!(version("fmt").ends_with("+dune"), "{}", version("fmt"));
+    for (target, image) in
+        [("spt", "nameserver.spt"), ("hvt", "nameserver.hvt"), ("unix", "nameserver")]
+    {
+        let unit = &lock["units"][format!("nameserver-{target}@dev")];
+        assert_eq!(unit["meta"]["info"]["image"], image);
+        assert_eq!(
+            lock["platforms"]["x86_64-linux"]["aliases"][target],
+            format!("nameserver-{target}@dev")
+        );
+    }
+    assert!(packages.keys().any(|id| id.starts_with("ocaml-solo5@")));
+}

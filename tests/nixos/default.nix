@@ -29,10 +29,12 @@ let
   };
   evaluate = evaluateWith { };
   evaluateWith = albatross: unikernels:
+    evaluateModules [ { config.services = { inherit albatross unikernels; }; } ];
+  evaluateModules = modules:
     let
       inherit (lib.evalModules {
         specialArgs = { inherit pkgs; };
-        modules = [ ../../nixos/unikernels.nix system { config.services = { inherit albatross unikernels; }; } ];
+        modules = [ ../../nixos/unikernels.nix system ] ++ modules;
       }) config;
     in
     {
@@ -54,6 +56,13 @@ in
       };
       off = { enable = false; package = package "off" { }; };
     };
+    example = evaluateModules [
+      ../../examples/dns-unikernel/service.nix
+      {
+        config.services.unikernels.nameserver.package =
+          package "nameserver" { target = "hvt"; image = "nameserver.hvt"; manifest = "manifest.json"; };
+      }
+    ];
     spt = evaluate { hello = { package = package "hello" { target = "spt"; image = "hello.spt"; }; restart = "always"; }; };
     unix = evaluate { hello = { package = package "hello" { target = "unix"; image = "hello"; }; }; };
     albatross = evaluateWith { enable = true; package = package "own-albatross" { }; } {

@@ -49,6 +49,20 @@ fn unikernels_become_confined_services() {
     assert_eq!(service["DynamicUser"], true);
     assert_eq!(service["ProtectSystem"], "strict");
 
+    let example = &cases["example"];
+    assert_eq!(example["failed"], json!([]));
+    let service = &example["services"]["unikernel-nameserver"]["serviceConfig"];
+    let start = service["ExecStart"].as_str().unwrap();
+    for word in [
+        "/bin/solo5-hvt",
+        "--block:zones=",
+        "/store/nameserver/nameserver.hvt",
+        "--ipv4=10.0.0.2/24",
+    ] {
+        assert!(start.contains(word), "{word} is not in {start}");
+    }
+    assert!(service["ExecStartPre"].to_string().contains("/store/zones.tar"));
+
     let spt = &cases["spt"]["services"]["unikernel-hello"]["serviceConfig"];
     assert!(spt["ExecStart"].as_str().unwrap().contains("/bin/solo5-spt "));
     assert_eq!(spt["Restart"], "always");
