@@ -229,7 +229,7 @@ fuzz_target!(|bytes: &[u8]| {
     // Every fourth of the kept, or thereabouts: bits of a number that need not fit.
     let kept = all.clone().filter(|id| keep.rotate_left(id.0 * 3) & 3 == 3);
     let kept = kept.filter(|&id| universe.candidate(id).reached).collect();
-    let preference = Preference { criteria: &criteria, kept };
+    let preference = Preference { criteria: &criteria, kept, ..Preference::default() };
     universe.withdraw(|id| preference.kept.contains(&id));
 
     let outcome = solve(&universe, &preference).expect("the verifier accepts the answer");

@@ -8,15 +8,22 @@ mod support;
 
 use serde_json::Value;
 use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
-    sync::{Arc, Mutex, OnceLock},
-    thread,
+    sync::OnceLock,
 };
 use support::{Place, opam_repository};
+
+#[path = "plugins/elsewhere.rs"]
+mod elsewhere;
+#[path = "plugins/grants.rs"]
+mod grants;
+#[path = "plugins/hostile.rs"]
+mod hostile;
+#[path = "plugins/oldest.rs"]
+mod oldest;
+#[path = "plugins/projects.rs"]
+mod projects;
 
 const WORKSPACE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
@@ -46,7 +53,7 @@ fn opam() -> &'static Built {
     built(&BUILT, "x2nix-opam-plugin")
 }
 
-fn hostile() -> &'static Built {
+fn hostile_plugin() -> &'static Built {
     static BUILT: OnceLock<Built> = OnceLock::new();
     built(&BUILT, "x2nix-hostile-plugin")
 }
@@ -127,25 +134,6 @@ fn a_plugin_tells_who_it_is_before_it_runs() {
         let run = place.x2nix(&format!("plugin inspect {file}"));
         assert!(run.stderr.contains(code), "{file}: {}", run.stderr);
     }
-    let newer = place.path("newer.wasm");
-    place.write(
-        "newer.json",
-        r#"{ "protocol": 99, "ecosystem": "opam", "version": "9", "more": 1 }"#,
-    );
-    place.write("empty.wasm", b"\0asm\x0d\0\x01\0");
-    place
-        .x2nix(&format!(
-            "plugin pack empty.wasm --manifest newer.json --output {}",
-            newer.display()
-        ))
-        .exits(0);
-    let run = place.resolve("--root lwt --dry-run --plugin newer.wasm").exits(2);
-    assert!(
-        run.stderr.contains("speaks protocol 99, this x2nix speaks protocol 1"),
-        "{}",
-        run.stderr
-    );
-    assert!(run.stderr.contains("take a newer x2nix"), "{}", run.stderr);
 }
 
 #[test]
@@ -209,122 +197,6 @@ fn a_native_library_runs_only_where_the_user_says_so() {
     assert!(run.stderr.contains("plugin::changed"), "{}", run.stderr);
 }
 
-/// Runs the hostile plugin.
-fn hostile_run(place: &Place, root: &str, more: &str) -> support::Run {
-    place.repository("repo", &[]);
-    let mut command = place.command(&format!(
-        "resolve --ecosystem hostile --platform x86_64-linux --repo repo --root {root} --dry-run \
-         --allow fetch=example.org --allow env=HOSTILE_TOKEN {more}"
-    ));
-    let output = command.output().unwrap();
-    // Not as other runs are taken: it is the plugin that may panic here, and that is told of.
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    let (stdout, stderr) = (text(output.stdout), text(output.stderr));
-    support::Run { status: output.status.code(), stdout, stderr }
-}
-
-#[test]
-fn a_hostile_component_is_stopped_and_named() {
-    let place = Place::new();
-    let plugin = format!(
-        "--plugin {} --plugin-memory 256 --plugin-time TIME",
-        hostile().component.display()
-    );
-    hostile_run(&place, "good", &plugin.replace("TIME", "100")).exits(0);
-    for (root, code, words) in [
-        ("loop", "plugin::limit", "computed for more than 2 seconds"),
-        ("allocate", "plugin::limit", "more memory than the 256 MiB"),
-        ("recurse", "plugin::crash", "trapped"),
-        ("panic", "plugin::crash", "on purpose"),
-        ("abort", "plugin::crash", "trapped"),
-        ("ask", "plugin::limit", "asked its host more than"),
-        ("nest", "plugin::crash", "call stack exhausted"),
-        ("numbers", "plugin::protocol", "set 77 was never announced"),
-        ("members", "plugin::protocol", "members: runs of set"),
-        ("fetch", "plugin::not-granted", "may not fetch from example.net"),
-        ("read", "plugin::not-granted", "may not read /etc"),
-        ("up", "plugin::not-granted", "may not read"),
-        ("token", "hostile::token", "None"),
-    ] {
-        // A slow machine may take its time for all but the loop.
-        let time = if root == "loop" { "2" } else { "100" };
-        let plugin = plugin.replace("TIME", time);
-        let run = hostile_run(&place, root, &plugin).exits(2);
-        assert!(run.stderr.contains(code), "{root}: {}", run.stderr);
-        assert!(run.stderr.contains(words), "{root}: {}", run.stderr);
-        let named = run.stderr.contains("x2nix_hostile_plugin.wasm");
-        assert!(named || root == "token", "{root}: {}", run.stderr);
-    }
-    let large = plugin.replace("256", "2048").replace("TIME", "100");
-    let run = hostile_run(&place, "large", &large).exits(2);
-    assert!(run.stderr.contains("plugin::"), "{}", run.stderr);
-    // What was said is kept, and does the same again.
-    let kept = place.names(".cache/x2nix/failures");
-    assert!(!kept.is_empty());
-    let mut command = place.command(&format!(
-        "plugin test {} --plugin-time 2 --plugin-memory 256 --replay .cache/x2nix/failures/{}",
-        hostile().component.display(),
-        kept[0]
-    ));
-    assert_eq!(command.output().unwrap().status.code(), Some(4));
-}
-
-#[test]
-fn a_hostile_library_is_stopped_where_it_is_isolated() {
-    let place = Place::new();
-    let native = format!(
-        "--plugin {} --trust-native --isolate --plugin-memory 1024 --plugin-time TIME",
-        hostile().native.display()
-    );
-    hostile_run(&place, "good", &native.replace("TIME", "100")).exits(0);
-    for (root, code, words) in [
-        ("loop", "plugin::limit", "computed for more than 2 seconds"),
-        ("allocate", "plugin::crash", "its process ended"),
-        ("recurse", "plugin::crash", "its process ended"),
-        ("panic", "plugin::crash", "on purpose"),
-        ("abort", "plugin::crash", "its process ended"),
-        ("ask", "plugin::limit", "asked its host more than"),
-    ] {
-        let time = if root == "loop" { "2" } else { "100" };
-        let run = hostile_run(&place, root, &native.replace("TIME", time)).exits(2);
-        assert!(run.stderr.contains(code), "{root}: {}", run.stderr);
-        assert!(run.stderr.contains(words), "{root}: {}", run.stderr);
-    }
-    // In this process, a panic is stopped at the border all the same.
-    let run = hostile_run(&place, "panic", &native.replace("--isolate", "").replace("TIME", "100"))
-        .exits(2);
-    assert!(run.stderr.contains("on purpose"), "{}", run.stderr);
-}
-
-#[test]
-fn what_a_plugin_asks_for_is_granted_or_it_does_not_run() {
-    let place = Place::new();
-    place.repository("repo", &[]);
-    let words = format!(
-        "resolve --ecosystem hostile --platform x86_64-linux --repo repo --root token --plugin {}",
-        hostile().component.display()
-    );
-    let run = place.x2nix(&words).exits(2);
-    assert!(run.stderr.contains("asks for env=HOSTILE_TOKEN, fetch=example.org"), "{}", run.stderr);
-    assert!(
-        run.stderr.contains("--allow env=HOSTILE_TOKEN --allow fetch=example.org"),
-        "{}",
-        run.stderr
-    );
-    let all =
-        format!("{words} --allow env=HOSTILE_TOKEN --allow fetch=*.org --allow fetch=example.org");
-    let mut command = place.command(&all);
-    let output = command.env("HOSTILE_TOKEN", "secret").env("OTHER", "x").output().unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("Some(\"secret\")"), "{told}");
-    place.x2nix(&all.replace("--root token", "--root good")).exits(0);
-    let lock: Value = serde_json::from_str(&place.read("x2nix.lock.json")).unwrap();
-    assert_eq!(
-        lock["plugin"]["grants"],
-        serde_json::json!(["env=HOSTILE_TOKEN", "fetch=example.org"])
-    );
-}
-
 #[test]
 fn what_is_said_is_recorded_and_plays_again() {
     let place = Place::with(&[("a.1", "depends: [\"b\"]"), ("b.1", ""), ("b.2", "")]);
@@ -346,214 +218,23 @@ fn what_is_said_is_recorded_and_plays_again() {
     place.x2nix(&format!("plugin test {file} --replay said.json")).exits(4);
 }
 
-/// Makes, builds and tests a project.
-fn new_project(place: &Place, lang: &str, path: Option<&Path>) {
-    let sdk = Path::new(WORKSPACE).join("plugin-abi/sdk");
-    place.x2nix(&format!("plugin new toy --lang {lang} --sdk {}", sdk.display())).exits(0);
-    let mut build = Command::new(place.path("toy/build"));
-    build.env("X2NIX", env!("CARGO_BIN_EXE_x2nix"));
-    if lang == "rust" {
-        build.env("CARGO_TARGET_DIR", Path::new(WORKSPACE).join("target/new-plugin"));
-    }
-    if let Some(path) = path {
-        let old = std::env::var("PATH").unwrap();
-        build.env("PATH", format!("{}:{old}", path.display()));
-    }
-    let output = build.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    for file in ["toy.wasm", "toy.so"] {
-        if !place.path("toy").join(file).exists() {
-            assert_eq!((file, ["python", "javascript"].contains(&lang)), ("toy.so", true));
-            continue;
-        }
-        let run = place
-            .x2nix(&format!("plugin test toy/{file} --trust-native --scenarios toy/scenarios"))
-            .exits(0);
-        assert!(run.stdout.lines().count() > 10, "{}", run.stdout);
-    }
-}
-
-#[test]
-fn a_new_project_in_rust_passes_the_kit() {
-    new_project(&Place::new(), "rust", None);
-}
-
-#[test]
-fn a_new_project_in_c_passes_the_kit() {
-    new_project(&Place::new(), "c", None);
-}
-
-/// A tool that `tests/run` installs; without it the test says so and does nothing.
-fn tool(variable: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os(variable).map(PathBuf::from);
-    assert!(
-        folder.is_some() || std::env::var_os("X2NIX_REQUIRE_NIX").is_none(),
-        "tests/run sets {variable}"
-    );
-    folder
-}
-
-#[test]
-fn a_new_project_in_python_passes_the_kit() {
-    let Some(tools) = tool("X2NIX_COMPONENTIZE_PY") else { return };
-    new_project(&Place::new(), "python", Some(&tools));
-}
-
-#[test]
-fn a_new_project_in_javascript_passes_the_kit() {
-    let Some(tools) = tool("X2NIX_COMPONENTIZE_JS") else { return };
-    new_project(&Place::new(), "javascript", Some(&tools));
-}
-
-/// Follows `docs/plugins.md` word by word: all its `sh` blocks, in a fresh folder.
-#[test]
-fn the_tutorial_holds() {
-    let text = fs::read_to_string(Path::new(WORKSPACE).join("docs/plugins.md")).unwrap();
-    let blocks = text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let mut script = String::from("set -eu\n");
-    for block in blocks {
-        if block.contains("nix-build") {
-            let Ok(toolchain) = std::env::var("X2NIX_TOOLCHAIN") else { continue };
-            let stand_in =
-                format!("import {WORKSPACE}/tests/nix/pkgs.nix {{ toolchain = \"{toolchain}\"; }}");
-            assert!(block.contains("import <nixpkgs> { }"));
-            script.push_str(&block.replace("import <nixpkgs> { }", &stand_in));
-            script.push_str("cat result/share/greeting.txt\n");
-        } else {
-            script.push_str(block);
-        }
-    }
-    let place = Place::new();
-    let folder = Path::new(env!("CARGO_BIN_EXE_x2nix")).parent().unwrap();
-    let output = Command::new("sh")
-        .args(["-c", &script])
-        .current_dir(place.path("."))
-        .env("PATH", format!("{}:{}", folder.display(), std::env::var("PATH").unwrap()))
-        .env("XDG_CACHE_HOME", place.path(".cache"))
-        .env("X2NIX_SOURCE", WORKSPACE)
-        .env("CARGO_TARGET_DIR", Path::new(WORKSPACE).join("target/new-plugin"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    if std::env::var_os("X2NIX_TOOLCHAIN").is_some() {
-        assert!(String::from_utf8_lossy(&output.stdout).ends_with("Good morning"));
-    }
-    let lock: Value = serde_json::from_str(&place.read("x2nix.lock.json")).unwrap();
-    assert_eq!(lock["units"]["greeting@2.0"]["depends"][0]["unit"], "name@1.5");
-}
-
-/// A server of files on this machine, for as long as a test runs; it counts what it is asked.
-struct Server {
-    address: String,
-    asked: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn new(files: impl Fn(&str) -> Option<String> + Send + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&asked);
-        // Ends with the test program.
-        thread::spawn(move || {
-            for stream in listener.incoming().take(500) {
-                let mut stream = stream.unwrap();
-                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
-                let first = lines.next().unwrap_or_default();
-                lines.take_while(|line| !line.is_empty()).for_each(drop);
-                let path = first.split(' ').nth(1).unwrap_or_default().to_owned();
-                let (status, body) = match files(&path) {
-                    Some(to) if to.starts_with("http:") => {
-                        (format!("302 Found\r\nLocation: {to}"), String::new())
-                    }
-                    Some(body) => ("200 OK".to_owned(), body),
-                    None => ("404 Not Found".to_owned(), String::new()),
-                };
-                log.lock().unwrap().push(path);
-                let _ = write!(
-                    stream,
-                    "HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                );
-            }
-        });
-        Self { address, asked }
-    }
-
-    /// How often something was asked since the last look.
-    fn asked(&self) -> usize {
-        std::mem::take(&mut *self.asked.lock().unwrap()).len()
-    }
-}
-
-#[test]
-fn files_elsewhere_are_fetched_by_the_host_whatever_carries_the_plugin() {
-    let server = Server::new(|path| match path {
-        "/app" => Some("2.0 lib gone\n1.0 lib tool\n".into()),
-        "/lib" => Some("1.1\n1.0\n".into()),
-        "/tool" => Some("3 lib\n".into()),
-        _ => None,
-    });
-    let files = remote();
-    let mut locks = Vec::new();
-    for carrier in [
-        format!("--plugin {}", files.component.display()),
-        format!("--plugin {} --trust-native", files.native.display()),
-        format!("--plugin {} --trust-native --isolate --validate-plugin", files.native.display()),
-    ] {
-        let place = Place::new();
-        fs::create_dir(place.path("repo")).unwrap();
-        let words = format!(
-            "resolve --ecosystem remote --platform x86_64-linux --repo repo --root app \
-             --env INDEX={} --lock - --nix /dev/null {carrier}",
-            server.address
-        );
-        let run = place.x2nix(&words).exits(2);
-        let grants = "asks for cache=65536, fetch=@configured";
-        assert!(run.stderr.contains(grants), "{}", run.stderr);
-        let granted = format!("{words} --allow cache=65536 --allow fetch=@configured");
-        assert_eq!(server.asked(), 0);
-        let run = place.x2nix(&format!("{granted} --record said.json")).exits(0);
-        // Name by name, and each once: of `gone` the server says that there is no such file.
-        assert_eq!(server.asked(), 4);
-        let mut lock: Value = serde_json::from_str(&run.stdout).unwrap();
-        let packages = lock["packages"].as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(packages, ["app@1.0", "lib@1.1", "tool@3"]);
-        lock.as_object_mut().unwrap().remove("plugin");
-        locks.push(lock);
-        // What is kept serves offline, and what was said plays again without any server.
-        assert_eq!(place.x2nix(&format!("{granted} --offline")).exits(0).stdout, run.stdout);
-        let file = carrier.split(' ').nth(1).unwrap();
-        place.x2nix(&format!("plugin test {file} --trust-native --replay said.json")).exits(0);
-        assert_eq!(server.asked(), 0);
-        let run = place.x2nix(&format!("{granted} --offline --root other")).exits(3);
-        assert!(run.stderr.contains("input::offline"), "{}", run.stderr);
-    }
-    assert!(locks.iter().all(|lock| *lock == locks[0]));
-}
-
-#[test]
-fn no_other_hosts_are_reached_than_those_that_were_granted() {
-    let inner = Server::new(|_| Some("1.0\n".into()));
-    let elsewhere = inner.address.replace("127.0.0.1", "localhost") + "/app";
-    let server = Server::new(move |_| Some(elsewhere.clone()));
-    let place = Place::new();
-    fs::create_dir(place.path("repo")).unwrap();
-    let words = |more: &str| {
-        format!(
-            "resolve --ecosystem remote --platform x86_64-linux --repo repo --root app --dry-run \
-             --allow cache=65536 --plugin {} {more}",
-            remote().component.display()
-        )
+/// Compiles a plugin in C from its folder, as a component and as a native library.
+fn compiled(place: &Place, folder: &str) -> Built {
+    let folder = Path::new(WORKSPACE).join("plugin-abi/carriers/tests").join(folder);
+    let header = Path::new(WORKSPACE).join("plugin-abi/sdk/include");
+    let run = |compiler: &str, flags: &[&str], output: &str| {
+        let output = place.path(output);
+        let mut command = Command::new(compiler);
+        command.args(["-O2", "-std=c11", "-Wall", "-Werror"]).args(flags);
+        // The folder's own header is taken before ours.
+        command.arg("-iquote").arg(&folder).arg("-I").arg(&header).arg("-o").arg(&output);
+        let output = command.arg(folder.join("plugin.c")).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     };
-    let index = &server.address;
-    let run =
-        place.x2nix(&words(&format!("--allow fetch=@configured --env INDEX={index}"))).exits(3);
-    assert!(run.stderr.contains("redirected to localhost"), "{}", run.stderr);
-    assert_eq!((server.asked(), inner.asked()), (1, 0));
-    // An address in another part of the configuration names a host as well.
-    let both =
-        format!("--allow fetch=@configured --env INDEX={index} --env MIRROR=http://localhost");
-    place.x2nix(&words(&both)).exits(0);
-    assert_eq!((server.asked(), inner.asked()), (1, 1));
+    run("gcc", &["-shared", "-fPIC"], "plugin.so");
+    run("clang", &["--target=wasm32", "-nostdlib", "-Wl,--no-entry"], "module.wasm");
+    let manifest = folder.join("plugin.json");
+    let words = "plugin pack module.wasm --output plugin.wasm --manifest";
+    place.x2nix(&format!("{words} {}", manifest.display())).exits(0);
+    Built { component: place.path("plugin.wasm"), native: place.path("plugin.so") }
 }

@@ -23,7 +23,11 @@ impl Ecosystem {
     pub(crate) fn cache(&self) -> u64 {
         match &self.source {
             None => LINKED_IN,
-            Some(source) => source.capabilities.cache.unwrap_or(FROM_FILE),
+            Some(source) => match (source.capabilities.cache, source.file.manifest.asks.cache) {
+                (Some(granted), _) => granted,
+                (None, Some(_)) => 0,
+                (None, None) => FROM_FILE,
+            },
         }
     }
 }

@@ -63,6 +63,9 @@ pub(crate) fn flags() -> Vec<Arg> {
         flag("allow", "Let the plugin do what it asks for: read=DIR, fetch=HOST, env=NAME, cache=BYTES (repeatable)")
             .value_name("GRANT")
             .action(ArgAction::Append),
+        flag("deny", "Run the plugin without this that it asks for: read=DIR, fetch=HOST, env=NAME, cache=BYTES (repeatable)")
+            .value_name("GRANT")
+            .action(ArgAction::Append),
         flag("trust-native", "Run a native library with all rights that you have")
             .action(ArgAction::SetTrue),
         flag("accept-plugin", "Go on with a plugin that is not the one that the lock names")
@@ -88,6 +91,7 @@ struct Given {
     /// The folder whose settings count.
     folder: PathBuf,
     allow: Vec<String>,
+    deny: Vec<String>,
     trust_native: bool,
     accept: bool,
     isolate: bool,
@@ -119,6 +123,7 @@ impl Given {
                 "--record" => given.record = value().map(PathBuf::from),
                 "--ecosystem" => given.ecosystem = value().as_deref().map(text_of),
                 "--allow" => given.allow.extend(value().as_deref().map(text_of)),
+                "--deny" => given.deny.extend(value().as_deref().map(text_of)),
                 "--plugin-memory" => {
                     given.memory = value().and_then(|it| text_of(&it).parse().ok());
                 }
@@ -283,18 +288,24 @@ fn capabilities(
     for text in given.allow.iter().chain(settled) {
         grants::add(&mut granted, text)?;
     }
-    let asked = &file.manifest.asks;
-    let missing = grants::texts(&grants::missing(asked, &granted));
+    let mut denied = Capabilities::default();
+    let settled = setting.into_iter().flat_map(|setting| &setting.deny);
+    for text in given.deny.iter().chain(settled) {
+        grants::add(&mut denied, text)?;
+    }
+    // What is denied, it runs without; the rest has to be granted.
+    let asked = grants::missing(&file.manifest.asks, &denied);
+    let missing = grants::texts(&grants::missing(&asked, &granted));
     if missing.is_empty() {
-        return Ok(grants::of_both(asked, &granted));
+        return Ok(grants::of_both(&asked, &granted));
     }
     let message = format!("the plugin {} asks for {}", file.label, missing.join(", "));
     if ask(&format!("{message}.\nGrant it?")) {
-        return Ok(asked.clone());
+        return Ok(asked);
     }
     let flags: Vec<_> = missing.iter().map(|it| format!("--allow {it}")).collect();
     let help = format!(
-        "grant it with {}, or as `allow = [\"…\"]` in [plugin.{}] of {SETTINGS}",
+        "grant it with {}, or as `allow = [\"…\"]` in [plugin.{}] of {SETTINGS}; --deny runs the plugin without it",
         flags.join(" "),
         file.manifest.ecosystem
     );
@@ -345,9 +356,11 @@ pub(crate) fn sign(ecosystem: &Ecosystem, lock: &mut Lock) {
 
 /// Serves a library to the x2nix that started this one.
 pub(crate) fn serve(arguments: &[OsString]) -> Result<(), Stop> {
-    let [path, hash, memory] = arguments else { return Ok(()) };
-    let memory = text_of(memory).parse().unwrap_or(Limits::default().memory);
-    Ok(isolate::serve(Path::new(path), &text_of(hash), memory)?)
+    let [path, hash, memory, most] = arguments else { return Ok(()) };
+    let own = Limits::default();
+    let memory = text_of(memory).parse().unwrap_or(own.memory);
+    let most = text_of(most).parse().unwrap_or(own.message);
+    Ok(isolate::serve(Path::new(path), &text_of(hash), memory, most)?)
 }
 
 /// Writes what was said to the file that `--record` names.

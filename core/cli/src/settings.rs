@@ -60,6 +60,9 @@ pub(crate) struct PluginSetting {
     /// What it may do: `read=DIR`, `fetch=HOST`, `env=NAME`, `cache=BYTES`.
     #[serde(default)]
     pub(crate) allow: Vec<String>,
+    /// What it runs without, although it asks for it.
+    #[serde(default)]
+    pub(crate) deny: Vec<String>,
     /// Whether it may be a native library; then the hash must be there.
     #[serde(default)]
     pub(crate) native: bool,

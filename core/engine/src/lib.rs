@@ -6,6 +6,7 @@
 
 #![deny(missing_docs)]
 
+mod cancel;
 mod check;
 mod export;
 mod fix;
@@ -15,6 +16,7 @@ mod resolve;
 mod suggest;
 mod why_not;
 
+pub use cancel::Cancel;
 pub use check::{Checked, check};
 pub use export::export;
 pub use fix::Fixer;

@@ -22,7 +22,9 @@ use x2nix_protocol::{
     InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION,
     Plugin, Provided, ReadRequest, Session, SystemNeed,
 };
-use x2nix_solve::{Answer, Explanation, Outcome, Preference, SolveError, score, solve, verify};
+use x2nix_solve::{
+    Answer, Explanation, Outcome, Preference, SolveError, Stop, score, solve, verify,
+};
 
 /// What to resolve.
 #[derive(Clone, Default)]
@@ -128,6 +130,19 @@ pub fn resolve(
     host: &Arc<dyn Host>,
     request: &Request,
 ) -> Result<Resolution, Failure> {
+    let result = resolve_all(plugin, host, request);
+    // Whatever came of it, or of what broke off: nobody waits for it.
+    if host.cancelled() {
+        return Err(Failure::Refused(Diagnostic::cancelled().into()));
+    }
+    result
+}
+
+fn resolve_all(
+    plugin: &dyn Plugin,
+    host: &Arc<dyn Host>,
+    request: &Request,
+) -> Result<Resolution, Failure> {
     let describe = plugin.describe();
     check_protocol(&describe)?;
     let policy = if request.policy.is_empty() { "default" } else { &request.policy };
@@ -150,7 +165,7 @@ pub fn resolve(
         notes.append(&mut opened.notes);
         let prepared = std::mem::take(&mut opened.prepared);
         generated = generated_inputs(&prepared, generated)?;
-        let answer = match opened.answer(criteria, previous, platform, &elsewhere)? {
+        let answer = match opened.answer(host, criteria, previous, platform, &elsewhere)? {
             Outcome::Solved(answer) => answer,
             Outcome::Unsolvable(explanation) => {
                 return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
@@ -333,6 +348,7 @@ impl Opened {
 
     fn answer(
         &self,
+        host: &Arc<dyn Host>,
         criteria: &[Criterion],
         previous: Option<&Lock>,
         platform: &str,
@@ -365,7 +381,9 @@ impl Opened {
                 && !elsewhere.is_empty()
                 && elsewhere.contains(&self.universe.candidate_key(id))
         }));
-        solve(&self.universe, &Preference { criteria, kept }).map_err(Failure::Bug)
+        let host = Arc::clone(host);
+        let stop = Stop::new(move || host.cancelled());
+        solve(&self.universe, &Preference { criteria, kept, stop }).map_err(Failure::Bug)
     }
 
     fn candidates(&self) -> impl Iterator<Item = CandidateId> + use<> {

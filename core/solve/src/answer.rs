@@ -10,6 +10,7 @@ use crate::{
     verify::{Violation, verify},
 };
 use rustc_hash::FxHashSet;
+use std::{fmt, sync::Arc};
 use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::Criterion;
 
@@ -20,6 +21,29 @@ pub struct Preference<'a> {
     pub criteria: &'a [Criterion],
     /// Candidates to keep if they fit: what a lock has already.
     pub kept: FxHashSet<CandidateId>,
+    /// Whether to give up.
+    pub stop: Stop,
+}
+
+/// Whether somebody wants the search to end without an answer; asked while it goes on.
+#[derive(Clone, Default)]
+pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Stop {
+    /// Asks this.
+    pub fn new(asked_for: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(asked_for)))
+    }
+
+    pub(crate) fn is_asked_for(&self) -> bool {
+        self.0.as_ref().is_some_and(|asked_for| asked_for())
+    }
+}
+
+impl fmt::Debug for Stop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stop").field(&self.is_asked_for()).finish()
+    }
 }
 
 /// A set of candidates that satisfies the roots; verified, and nothing in it is superfluous.
@@ -42,7 +66,7 @@ pub enum Outcome {
     Unsolvable(Explanation),
 }
 
-/// A fault of the solver or of its encoding: a bug of x2nix, never of its input.
+/// A fault of the solver or of its encoding: a bug of x2nix, never of its input. Or it was stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SolveError {
     /// An answer that the verifier does not accept.
@@ -51,6 +75,9 @@ pub enum SolveError {
     /// More cycles than any real request has.
     #[error("gave up after forbidding {0} dependency cycles")]
     Cycles(usize),
+    /// Somebody wanted it; see [`Preference::stop`].
+    #[error("the search was stopped")]
+    Stopped,
 }
 
 /// Finds the best answer, or why there is none.
@@ -61,7 +88,7 @@ pub enum SolveError {
 ///
 /// # Errors
 ///
-/// Only for a bug of this crate: see [`SolveError`].
+/// For a bug of this crate, or where it was stopped: see [`SolveError`].
 pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome, SolveError> {
     /// Each round forbids one more cycle; real requests need none or a few.
     const ROUNDS: usize = 1_000;
@@ -69,6 +96,7 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
     for _ in 0..ROUNDS {
         let first = match Encoding::new(universe, preference, &forbidden, &universe.roots).solve() {
             Verdict::Solved(chosen) => prune(universe, &chosen),
+            Verdict::Stopped => return Err(SolveError::Stopped),
             Verdict::Unsolvable => {
                 return Ok(Outcome::Unsolvable(explain(universe, &forbidden)));
             }
@@ -79,6 +107,9 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
             continue;
         }
         let best = optimise(universe, preference, &forbidden);
+        if preference.stop.is_asked_for() {
+            return Err(SolveError::Stopped);
+        }
         // Where nothing makes an answer better, every answer is the best.
         let all_are_best = preference.criteria.is_empty() && preference.kept.is_empty();
         let optimal = best.as_ref().map_or(all_are_best, |best| best.optimal);

@@ -1,17 +1,19 @@
 //! How long the SAT solver may try: so many conflicts, never so many seconds, so that the same facts
-//! give the same answer on every machine.
+//! give the same answer on every machine. Somebody may stop it before; then there is no answer.
 
+use crate::Stop;
 use batsat::{Callbacks, Lit, clause};
 
 /// Counts conflicts, and stops the solver at the bound.
 pub(crate) struct Bound {
     left: u64,
+    stop: Stop,
 }
 
 impl Bound {
-    /// Stops it after so many.
-    pub(crate) fn new(conflicts: u64) -> Self {
-        Self { left: conflicts }
+    /// Stops it after so many, or when somebody asks for it.
+    pub(crate) fn new(conflicts: u64, stop: Stop) -> Self {
+        Self { left: conflicts, stop }
     }
 }
 
@@ -23,6 +25,6 @@ impl Callbacks for Bound {
     }
 
     fn stop(&self) -> bool {
-        self.left == 0
+        self.left == 0 || self.stop.is_asked_for()
     }
 }

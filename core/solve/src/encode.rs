@@ -33,7 +33,7 @@ use resolvo::{
     Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 use rustc_hash::FxHashMap;
-use std::{cell::RefCell, fmt::Display};
+use std::{any::Any, cell::RefCell, fmt::Display};
 use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{ClassId, Measure, NameId, Need, Requirement, SetId};
 
@@ -43,6 +43,8 @@ pub(crate) enum Verdict {
     Solved(Vec<CandidateId>),
     /// There are none; [`crate::explain`] finds out why.
     Unsolvable,
+    /// The search was stopped.
+    Stopped,
 }
 
 /// A version set of resolvo.
@@ -181,7 +183,7 @@ impl<'u> Encoding<'u> {
                 Verdict::Solved(chosen)
             }
             Err(UnsolvableOrCancelled::Unsolvable(_)) => Verdict::Unsolvable,
-            Err(UnsolvableOrCancelled::Cancelled(_)) => unreachable!("this provider never cancels"),
+            Err(UnsolvableOrCancelled::Cancelled(_)) => Verdict::Stopped,
         }
     }
 
@@ -427,6 +429,10 @@ impl Interner for Encoding<'_> {
 }
 
 impl DependencyProvider for Encoding<'_> {
+    fn should_cancel_with_value(&self) -> Option<Box<dyn Any>> {
+        self.preference.stop.is_asked_for().then(|| Box::new(()) as Box<dyn Any>)
+    }
+
     async fn filter_candidates(
         &self,
         candidates: &[SolvableId],

@@ -24,7 +24,7 @@ mod suggest;
 mod verify;
 mod why_not;
 
-pub use answer::{Answer, Outcome, Preference, SolveError, solve};
+pub use answer::{Answer, Outcome, Preference, SolveError, Stop, solve};
 pub use criteria::{Score, score};
 pub use explain::{Explanation, Fact, Part, Reason, ReasonKind};
 pub use suggest::{SUGGESTIONS, Suggestion, SuggestionKind, feasible, suggest};

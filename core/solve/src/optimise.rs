@@ -39,7 +39,7 @@
 
 mod totalizer;
 
-use crate::{Preference, bound::Bound, criteria, formula::Formula};
+use crate::{Preference, Stop, bound::Bound, criteria, formula::Formula};
 use batsat::{Lit, Solver, SolverInterface, SolverOpts, Var, lbool};
 use rustc_hash::FxHashMap;
 use totalizer::Totalizer;
@@ -64,7 +64,7 @@ pub(crate) fn optimise(
     preference: &Preference<'_>,
     forbidden: &[Vec<CandidateId>],
 ) -> Option<Best> {
-    let mut search = Search::new(Formula::new(universe, forbidden));
+    let mut search = Search::new(Formula::new(universe, forbidden), preference.stop.clone());
     let mut best: Option<Best> = None;
     for criterion in stages(universe, preference) {
         let chains = search.costs(criterion);
@@ -155,9 +155,9 @@ struct Search {
 }
 
 impl Search {
-    fn new(formula: Formula<'_>) -> Self {
+    fn new(formula: Formula<'_>, stop: Stop) -> Self {
         let options = SolverOpts::default();
-        let mut solver = Solver::new(options, Bound::new(CONFLICTS));
+        let mut solver = Solver::new(options, Bound::new(CONFLICTS, stop));
         for _ in 0..formula.variables {
             solver.new_var(lbool::FALSE, true);
         }

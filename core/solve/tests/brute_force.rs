@@ -126,6 +126,7 @@ proptest! {
         let preference = Preference {
             criteria: policy,
             kept: told(&small, &universe, &kept).into_iter().collect(),
+            ..Preference::default()
         };
         if let Ok(answer) = outcome_of(&universe, &preference) {
             let chosen = choice(&small, &universe, &ORDER, &answer.chosen);

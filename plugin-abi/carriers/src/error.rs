@@ -16,9 +16,17 @@ pub(crate) fn broken(label: &str, method: &str, what: &str) -> Box<Diagnostic> {
         .into()
 }
 
+/// The code of a limit that was met.
+pub(crate) const LIMIT: &str = "plugin::limit";
+
+/// A plugin that says too much at once.
+pub(crate) fn too_long(label: &str, method: &str, most: usize) -> Box<Diagnostic> {
+    limit(label, method, &format!("it says more at once than the {} MiB that it may", most >> 20))
+}
+
 /// A plugin that wants too much.
 pub(crate) fn limit(label: &str, method: &str, what: &str) -> Box<Diagnostic> {
-    Diagnostic::error("plugin::limit", format!("plugin {label}, call `{method}`: {what}"))
+    Diagnostic::error(LIMIT, format!("plugin {label}, call `{method}`: {what}"))
         .help("if the request is that large, raise the limit: --plugin-memory MIB, --plugin-time SECONDS")
         .into()
 }

@@ -197,6 +197,10 @@ impl Host for Guard {
         self.host.open_within(request, &self.hosts)
     }
 
+    fn cancelled(&self) -> bool {
+        self.host.cancelled()
+    }
+
     fn fetch(&self, request: &FetchRequest) -> PluginResult<FetchAnswer> {
         // What has no host is no address, and the host says so.
         let mut hosts = request.files.iter().map(|file| host_of(&file.url));

@@ -27,7 +27,7 @@ use std::{
         mpsc::{Receiver, RecvTimeoutError, channel},
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use x2nix_plugin_host::carrier::Carrier;
 use x2nix_protocol::{
@@ -87,6 +87,9 @@ impl Frame {
     }
 }
 
+/// How often it is looked whether the request was cancelled.
+const GLANCE: Duration = Duration::from_millis(50);
+
 /// A library whose conversations each have a process.
 pub(crate) struct Isolated {
     label: String,
@@ -122,6 +125,7 @@ impl Carrier for Isolated {
             .arg(&self.path)
             .arg(&self.hash)
             .arg(self.limits.memory.to_string())
+            .arg(self.limits.message.to_string())
             .stdin(Stdio::from(OwnedFd::from(theirs)))
             // The plugin's own words are nothing to us.
             .stdout(Stdio::null())
@@ -171,12 +175,18 @@ impl Line for Conversation {
         let mut questions = 0;
         loop {
             let asked = Instant::now();
-            let frame = match self.frames.recv_timeout(left) {
+            let frame = match self.frames.recv_timeout(left.min(GLANCE)) {
+                Err(RecvTimeoutError::Timeout) if self.back.cancelled() => {
+                    let _ = self.child.kill();
+                    return Err(Diagnostic::cancelled().into());
+                }
+                Err(RecvTimeoutError::Timeout) if left > GLANCE => {
+                    left = left.saturating_sub(asked.elapsed());
+                    continue;
+                }
                 Ok(Ok(frame)) => frame,
                 Ok(Err(error)) if error.kind() == io::ErrorKind::FileTooLarge => {
-                    let most = self.limits.message >> 20;
-                    let what = format!("it says more at once than the {most} MiB that it may");
-                    return Err(error::limit(&self.label, method, &what));
+                    return Err(error::too_long(&self.label, method, self.limits.message));
                 }
                 Ok(Err(_)) | Err(RecvTimeoutError::Disconnected) => {
                     return Err(self.ended(method));
@@ -208,7 +218,10 @@ impl Line for Conversation {
                     let what = String::from_utf8_lossy(&frame.text);
                     let named = format!("plugin {}, call `{method}`: ", self.label);
                     let what = what.strip_prefix(&named).unwrap_or(&what);
-                    return Err(error::broken(&self.label, method, what));
+                    return Err(match frame.name.as_str() {
+                        error::LIMIT => error::limit(&self.label, method, what),
+                        _ => error::broken(&self.label, method, what),
+                    });
                 }
             }
         }
@@ -232,9 +245,9 @@ impl Drop for Conversation {
 }
 
 /// Serves one conversation with a library over the socket that is its standard input, and ends with it: what the
-/// program of [`Loader::isolate`](crate::Loader::isolate) is to do with the three arguments that are
-/// added to it: the file, its hash, and how much memory it may use.
-pub fn serve(path: &Path, hash: &str, memory: u64) -> PluginResult<()> {
+/// program of [`Loader::isolate`](crate::Loader::isolate) is to do with the four arguments that are
+/// added to it: the file, its hash, how much memory it may use, and the most bytes of an answer.
+pub fn serve(path: &Path, hash: &str, memory: u64, most: usize) -> PluginResult<()> {
     let failed = |error: io::Error| Diagnostic::error("plugin::process", error.to_string());
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
     let socket = Arc::new(Socket(Mutex::new(UnixStream::from(socket))));
@@ -242,12 +255,12 @@ pub fn serve(path: &Path, hash: &str, memory: u64) -> PluginResult<()> {
     if file.hash != hash {
         return Err(error::bad(&file.label, "it changed while it was being loaded"));
     }
-    let most = Rlimit { current: Some(memory), maximum: Some(memory) };
+    let memory = Rlimit { current: Some(memory), maximum: Some(memory) };
     let none = Rlimit { current: Some(0), maximum: Some(0) };
-    setrlimit(Resource::As, most).map_err(|error| failed(error.into()))?;
+    setrlimit(Resource::As, memory).map_err(|error| failed(error.into()))?;
     setrlimit(Resource::Core, none).map_err(|error| failed(error.into()))?;
     drop(file.content);
-    let opened = Native::open(&file.label, path);
+    let opened = Native::open(&file.label, path, most);
     let mut line =
         opened.and_then(|native| native.connect(Arc::clone(&socket) as Arc<dyn HostLine>));
     loop {
@@ -259,7 +272,7 @@ pub fn serve(path: &Path, hash: &str, memory: u64) -> PluginResult<()> {
         let frame = match reply {
             Ok(reply) => Frame::of_reply(reply),
             Err(error) => {
-                Frame { tag: BROKEN, name: String::new(), text: error.message.into_bytes() }
+                Frame { tag: BROKEN, name: error.code.clone(), text: error.message.into_bytes() }
             }
         };
         if socket.write(&frame).is_err() {

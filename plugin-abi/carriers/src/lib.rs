@@ -67,7 +67,9 @@ impl Loader {
         x2nix_plugin_host::carrier::check_protocol(&file.label, file.manifest.protocol)?;
         let carrier: Arc<dyn Carrier> = match (file.form, &self.isolate) {
             (Form::Component, _) => Arc::new(wasm::Component::new(file, self)?),
-            (Form::Native, None) => Arc::new(native::Native::open(&file.label, &file.path)?),
+            (Form::Native, None) => {
+                Arc::new(native::Native::open(&file.label, &file.path, self.limits.message)?)
+            }
             (Form::Native, Some(program)) => {
                 Arc::new(isolate::Isolated::new(file, program.clone(), self.limits))
             }

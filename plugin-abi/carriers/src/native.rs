@@ -20,6 +20,8 @@ use x2nix_protocol::{
 pub(crate) struct Native {
     label: String,
     functions: Functions,
+    /// The most bytes of an answer that are read.
+    most: usize,
 }
 
 #[derive(Clone, Copy)]
@@ -31,14 +33,14 @@ struct Functions {
 }
 
 impl Native {
-    pub(crate) fn open(label: &str, path: &Path) -> PluginResult<Self> {
+    pub(crate) fn open(label: &str, path: &Path, most: usize) -> PluginResult<Self> {
         let label = label.to_owned();
         let functions = load(path).map_err(|error| {
             let message = format!("cannot load the plugin {label}: {error}");
             let help = "check that it was built for this kind of machine";
             Diagnostic::error("plugin::load", message).help(help).access()
         })?;
-        Ok(Self { label, functions })
+        Ok(Self { label, functions, most })
     }
 }
 
@@ -73,6 +75,7 @@ impl Carrier for Native {
         let line = Conversation {
             label: self.label.clone(),
             functions: self.functions,
+            most: self.most,
             handle,
             host,
             context,
@@ -87,6 +90,7 @@ impl Carrier for Native {
 struct Conversation {
     label: String,
     functions: Functions,
+    most: usize,
     handle: *mut c_void,
     host: *mut X2nixHost,
     context: *mut Arc<dyn HostLine>,
@@ -109,9 +113,14 @@ impl Line for Conversation {
                 request.len(),
                 &raw mut answer,
             );
-            let text = bytes(answer.data, answer.length).to_vec();
+            // One that is too large is not even looked at.
+            let fits = answer.length <= self.most;
+            let text = fits.then(|| bytes(answer.data, answer.length).to_vec());
             (self.functions.free)(self.handle, answer);
             (status, text)
+        };
+        let Some(text) = text else {
+            return Err(error::too_long(&self.label, method, self.most));
         };
         match status {
             X2NIX_ANSWER => Ok(Ok(text)),

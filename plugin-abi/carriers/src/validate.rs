@@ -121,6 +121,10 @@ impl HostLine for Back {
             }
         }
     }
+
+    fn cancelled(&self) -> bool {
+        self.line.cancelled()
+    }
 }
 
 fn schema_of(table: &[(&str, &'static str)], method: &str) -> Option<&'static str> {

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 use wasmtime::{
-    Config, Engine, ResourceLimiter, Store, StoreContextMut, Trap,
+    Config, Engine, ResourceLimiter, Store, StoreContextMut, Trap, UpdateDeadline,
     component::{InstancePre, Linker, TypedFunc},
 };
 use x2nix_plugin_host::{carrier::Carrier, kept::write_atomically};
@@ -176,7 +176,16 @@ impl Carrier for Component {
         let mut store = Store::new(&self.engine, guest);
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(self.limits.message);
-        store.set_epoch_deadline(ticks(self.limits.time));
+        store.set_epoch_deadline(1);
+        // At each tick, since somebody may have cancelled the request.
+        store.epoch_deadline_callback(|store| {
+            let guest = store.data();
+            let worked = guest.started.elapsed().saturating_sub(guest.waited);
+            if guest.back.cancelled() || worked > guest.limits.time {
+                return Err(Trap::Interrupt.into());
+            }
+            Ok(UpdateDeadline::Continue(1))
+        });
         let instance = match self.instance.instantiate(&mut store) {
             Ok(instance) => instance,
             Err(error) => return Err(told(&self.label, "start", store.data_mut(), &error)),
@@ -190,11 +199,6 @@ impl Carrier for Component {
         let call = instance.get_typed_func(&mut store, function).map_err(failed)?;
         Ok(Box::new(Conversation { label: self.label.clone(), store, call }))
     }
-}
-
-/// Time in ticks, at least one whole.
-fn ticks(time: Duration) -> u64 {
-    u64::try_from(time.as_millis() / TICK.as_millis()).unwrap_or(u64::MAX >> 1) + 2
 }
 
 /// What the host knows of an instance.
@@ -235,9 +239,6 @@ impl Guest {
         let asked = Instant::now();
         let reply = guest.back.call(&method, request.as_bytes());
         guest.waited += asked.elapsed();
-        let worked = guest.started.elapsed().saturating_sub(guest.waited);
-        let left = guest.limits.time.saturating_sub(worked);
-        store.set_epoch_deadline(ticks(left));
         // The host's documents are UTF-8.
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).map_err(wasmtime::Error::from);
         Ok((match reply {
@@ -288,7 +289,7 @@ impl Line for Conversation {
         guest.waited = Duration::ZERO;
         guest.questions = 0;
         guest.stopped = None;
-        self.store.set_epoch_deadline(ticks(self.store.data().limits.time));
+        self.store.set_epoch_deadline(1);
         let request = String::from_utf8_lossy(request).into_owned();
         match self.call.call(&mut self.store, (method.to_owned(), request)) {
             Ok((Ok(text),)) => Ok(Ok(text.into_bytes())),
@@ -312,6 +313,10 @@ fn told(label: &str, method: &str, guest: &mut Guest, error: &wasmtime::Error) -
             error::limit(label, method, &format!("it computed for more than {seconds} seconds"))
         }
         Some(trap) => error::broken(label, method, &format!("it trapped: {trap}")),
+        // The library has no type for this one.
+        None if format!("{error:#}").contains("fuel allocated for hostcalls") => {
+            error::too_long(label, method, guest.limits.message)
+        }
         None => error::broken(label, method, &format!("{error:#}")),
     }
 }

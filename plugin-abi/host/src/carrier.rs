@@ -139,6 +139,8 @@ impl Plugin for Foreign {
 struct Talk {
     label: String,
     line: Box<dyn Line>,
+    /// The line back.
+    back: Arc<dyn HostLine>,
     tape: Arc<Mutex<Tape>>,
     failures: Option<PathBuf>,
     record: Option<Record>,
@@ -155,13 +157,17 @@ impl Talk {
         let label = carrier.label().to_owned();
         let tape = Arc::new(Mutex::new(Tape::new(&label)));
         let back = tape::Overheard { line: HostServer(host), tape: Arc::clone(&tape) };
-        let line = carrier.connect(Arc::new(back))?;
-        Ok(Self { label, line, tape, failures, record: None, over: false })
+        let back: Arc<dyn HostLine> = Arc::new(back);
+        let line = carrier.connect(Arc::clone(&back))?;
+        Ok(Self { label, line, back, tape, failures, record: None, over: false })
     }
 
     fn ask<Q: Document, A: Document>(&mut self, method: &str, request: &Q) -> PluginResult<A> {
         if self.over {
             return Err(self.fault(method, "the conversation is over, since an answer was bad"));
+        }
+        if self.back.cancelled() {
+            return Err(Diagnostic::cancelled().into());
         }
         let request = encode(request)?;
         let tape = Arc::clone(&self.tape);
@@ -169,6 +175,11 @@ impl Talk {
         tape().begin(method, request.clone());
         let reply = match self.line.call(method, &request) {
             Ok(reply) => reply,
+            // It was not the plugin that failed.
+            Err(_) if self.back.cancelled() => {
+                self.over = true;
+                return Err(Diagnostic::cancelled().into());
+            }
             Err(error) => return Err(self.failed(*error)),
         };
         let answer = match &reply {
@@ -231,8 +242,8 @@ pub fn kept_help(file: &Path) -> String {
 impl Drop for Talk {
     fn drop(&mut self) {
         if let Some(record) = &self.record {
-            let tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
-            record.lock().unwrap_or_else(PoisonError::into_inner).append(&tape);
+            let mut tape = self.tape.lock().unwrap_or_else(PoisonError::into_inner);
+            record.lock().unwrap_or_else(PoisonError::into_inner).append(&mut tape);
         }
     }
 }
@@ -271,6 +282,10 @@ impl HostLine for HostServer {
             method::FETCH => asked(method, request, |request| self.0.fetch(&request)),
             other => reply::<()>(Err(unknown(other))),
         }
+    }
+
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
     }
 }
 

@@ -107,6 +107,11 @@ impl Diagnostic {
             .help("this plugin needs a newer x2nix, or a request without that feature")
     }
 
+    /// What comes of a request that nobody waits for any more.
+    pub fn cancelled() -> Self {
+        Self::error("request::cancelled", "the request was cancelled").access()
+    }
+
     /// The same message with a place.
     #[must_use]
     pub fn at(self, origin: Origin) -> Self {

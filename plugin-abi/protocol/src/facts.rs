@@ -6,7 +6,11 @@
 
 use crate::{Diagnostic, Origin};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::fmt;
 
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -93,7 +97,7 @@ pub struct SetEntry {
 /// A formula over version sets: what must hold if its owner is chosen.
 ///
 /// As JSON, a plain leaf is the number of its set.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Need {
     /// A member of this set, in the owner's own role.
@@ -110,6 +114,54 @@ pub enum Need {
         /// The alternatives.
         any: Vec<Need>,
     },
+}
+
+impl<'de> Deserialize<'de> for Need {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Derived, each formula would be copied into a value of its own and read from there, once for
+        // each form that it may have; and formulas are most of what plugins say.
+        deserializer.deserialize_any(NeedVisitor)
+    }
+}
+
+struct NeedVisitor;
+
+impl<'de> Visitor<'de> for NeedVisitor {
+    type Value = Need;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the number of a set, or an object with `set`, `all` or `any`")
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Need, E> {
+        let number = u32::try_from(number);
+        number
+            .map(|it| Need::Set(SetId(it)))
+            .map_err(|_| de::Error::invalid_value(de::Unexpected::Other("a larger number"), &self))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Need, A::Error> {
+        #[derive(Deserialize)]
+        struct Members {
+            set: Option<SetId>,
+            #[serde(default)]
+            role: Role,
+            #[serde(default)]
+            post: bool,
+            #[serde(default)]
+            features: Vec<String>,
+            all: Option<Vec<Need>>,
+            any: Option<Vec<Need>>,
+        }
+        let Members { set, role, post, features, all, any } =
+            Members::deserialize(MapAccessDeserializer::new(map))?;
+        match (set, all, any) {
+            (Some(set), _, _) => Ok(Need::Leaf(Leaf { set, role, post, features })),
+            (None, Some(all), _) => Ok(Need::All { all }),
+            (None, None, Some(any)) => Ok(Need::Any { any }),
+            (None, None, None) => Err(de::Error::custom("one of `set`, `all` and `any` is due")),
+        }
+    }
 }
 
 /// One edge of the dependency graph.

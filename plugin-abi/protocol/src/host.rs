@@ -3,8 +3,11 @@
 use crate::{Diagnostic, Hosts, PluginResult};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use std::{borrow::Cow, collections::BTreeMap};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 /// The number of a tree that the host offers.
 #[derive(
@@ -33,6 +36,11 @@ pub trait Host: Send + Sync {
     /// Fetches files, all of them at once.
     fn fetch(&self, request: &FetchRequest) -> PluginResult<FetchAnswer> {
         self.fetch_within(request, &Hosts::Any)
+    }
+
+    /// Whether nobody waits for the answer any more: what works for the request may stop. No plugin asks this.
+    fn cancelled(&self) -> bool {
+        false
     }
 
     /// [`Host::open`] that reaches no other hosts than these, wherever it is led.
@@ -187,16 +195,35 @@ impl Serialize for Blob {
 
 impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // Not an untagged enumeration: that would read each file twice.
+        deserializer.deserialize_any(BlobVisitor)
+    }
+}
+
+struct BlobVisitor;
+
+impl<'de> Visitor<'de> for BlobVisitor {
+    type Value = Blob;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, or bytes in base 64")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Blob, E> {
+        Ok(Blob(text.as_bytes().to_vec()))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Blob, E> {
+        Ok(Blob(text.into_bytes()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Blob, A::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Form {
-            Text(String),
-            Base64 { base64: String },
+        struct Base64 {
+            base64: String,
         }
-        match Form::deserialize(deserializer)? {
-            Form::Text(text) => Ok(Self(text.into_bytes())),
-            Form::Base64 { base64 } => BASE64.decode(base64).map(Self).map_err(de::Error::custom),
-        }
+        let Base64 { base64 } = Base64::deserialize(MapAccessDeserializer::new(map))?;
+        BASE64.decode(base64).map(Blob).map_err(de::Error::custom)
     }
 }
 

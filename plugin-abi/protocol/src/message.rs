@@ -34,6 +34,11 @@ pub trait Line: Send {
 pub trait HostLine: Send + Sync {
     /// Answers one message.
     fn call(&self, method: &str, request: &[u8]) -> Reply;
+
+    /// Whether nobody waits for the answer any more; see [`Host::cancelled`].
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// The methods of a plugin.

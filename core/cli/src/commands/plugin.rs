@@ -17,7 +17,10 @@ use std::{
 };
 use x2nix_core::protocol::Diagnostic;
 use x2nix_plugin_carriers::{Compiled, Form, PluginFile, grants, pack::pack};
-use x2nix_plugin_host::{carrier::Tape, kept::write_atomically};
+use x2nix_plugin_host::{
+    carrier::{Tape, TapeSize},
+    kept::write_atomically,
+};
 use x2nix_plugin_kit::{Check, conform, read_scenarios, replay};
 
 /// Runs the command.
@@ -200,19 +203,23 @@ fn write_packed(matches: &ArgMatches) -> Result<(), Stop> {
 fn test(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     let carrier = plugins::carrier(&path(matches, "file"), &arguments)?;
+    let mut border = None;
     let checks = if let Some(path) = matches.get_one::<PathBuf>("replay") {
         let text = fs::read(path).map_err(|error| unreadable(path, &error))?;
-        replay(carrier.as_ref(), &Tape::read(&text, &path.to_string_lossy())?)?
+        let tape = Tape::read(&text, &path.to_string_lossy())?;
+        border = Some(tape.size());
+        replay(carrier.as_ref(), &tape)?
     } else {
         let given = matches.get_one::<PathBuf>("scenarios").cloned();
         let beside = Some(PathBuf::from("scenarios")).filter(|folder| folder.is_dir());
         let scenarios = given.or(beside).map(|it| read_scenarios(&it)).transpose()?;
         conform(&carrier, &scenarios.unwrap_or_default())
     };
-    tell(&checks, format)
+    tell(&checks, border, format)
 }
 
-fn tell(checks: &[Check], format: Format) -> Result<(), Stop> {
+/// What was checked; of a conversation, how much was said in it as well.
+fn tell(checks: &[Check], border: Option<TapeSize>, format: Format) -> Result<(), Stop> {
     let wrong: Vec<_> = checks
         .iter()
         .filter_map(|check| {
@@ -226,11 +233,14 @@ fn tell(checks: &[Check], format: Format) -> Result<(), Stop> {
                 None => format!("ok   {}\n", check.name),
                 Some(_) => format!("FAIL {}\n", check.name),
             };
-            answer(&checks.iter().map(line).collect::<String>())?;
+            let said = border.map(|TapeSize { calls, bytes, host_calls, host_bytes }| {
+                format!("{calls} calls with {bytes} bytes, {host_calls} questions to the host with {host_bytes}\n")
+            });
+            answer(&checks.iter().map(line).chain(said).collect::<String>())?;
         }
         Format::Json if wrong.is_empty() => {
             let names: Vec<_> = checks.iter().map(|check| &check.name).collect();
-            answer_json(&json!({ "status": "passed", "checks": names }))?;
+            answer_json(&json!({ "status": "passed", "checks": names, "border": border }))?;
         }
         Format::Json => {}
     }

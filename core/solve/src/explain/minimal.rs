@@ -17,6 +17,7 @@
 //! numbers of conflicts; where one is reached, a fact stays that might have been left out.
 
 use crate::{
+    Stop,
     bound::Bound,
     formula::{Formula, Guarded, Key},
 };
@@ -212,7 +213,7 @@ struct Sat<'u> {
 
 impl<'u> Sat<'u> {
     fn new(formula: Formula<'u>) -> Self {
-        let mut solver = Solver::new(SolverOpts::default(), Bound::new(CONFLICTS));
+        let mut solver = Solver::new(SolverOpts::default(), Bound::new(CONFLICTS, Stop::default()));
         for _ in 0..formula.variables {
             solver.new_var(lbool::FALSE, true);
         }

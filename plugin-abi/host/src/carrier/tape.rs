@@ -87,10 +87,10 @@ impl Tape {
         Self { label: label.to_owned(), calls: Vec::new() }
     }
 
-    /// Adds what another tape has.
-    pub(super) fn append(&mut self, other: &Self) {
+    /// Moves what another tape has to this one.
+    pub(super) fn append(&mut self, other: &mut Self) {
         self.label.clone_from(&other.label);
-        self.calls.extend(other.calls.iter().cloned());
+        self.calls.append(&mut other.calls);
     }
 
     pub(super) fn begin(&mut self, method: &str, request: Vec<u8>) {
@@ -232,6 +232,10 @@ impl<L: HostLine> HostLine for Overheard<L> {
             call.host.push(said);
         }
         reply
+    }
+
+    fn cancelled(&self) -> bool {
+        self.line.cancelled()
     }
 }
 
