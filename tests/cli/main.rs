@@ -17,6 +17,7 @@ mod import;
 mod lock;
 mod monorepo;
 mod no_solution;
+mod opam_monorepo;
 mod overrides;
 mod real;
 mod requests;

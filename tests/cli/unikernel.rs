@@ -8,6 +8,7 @@
 
 #[allow(dead_code)] // the other test programs use all of it
 mod support;
+mod workspace;
 
 use serde_json::Value;
 use std::{
@@ -158,6 +159,46 @@ fn what_is_configured_already_needs_no_tool() {
     let unit = &lock["units"]["hello-spt@dev"];
     assert_eq!(unit["meta"]["info"]["image"], "hello.spt");
     assert_eq!(lock["platforms"]["x86_64-linux"]["aliases"]["spt"], "hello-spt@dev");
+}
+
+#[test]
+fn every_target_has_its_names() {
+    let place = miniature();
+    place.write(
+        "repo/packages/solo5/solo5.0.12.1/opam",
+        "opam-version: \"2.0\"\nbuild: [\"make\"]\nurl { src: \"sources/mini\" }\n",
+    );
+    for (target, image, is_solo5) in [
+        ("unix", "hello", false),
+        ("hvt", "hello.hvt", true),
+        ("spt", "hello.spt", true),
+        ("virtio", "hello.virtio", true),
+        ("muen", "hello.muen", true),
+        ("xen", "hello.xen", true),
+        ("qubes", "hello.xen", true),
+        ("genode", "hello.genode", true),
+        ("macosx", "hello", false),
+        ("unikraft-firecracker", "hello.fc", false),
+        ("unikraft-qemu", "hello.qemu", false),
+    ] {
+        // It says what it installs, or has the name that the tool gives.
+        place.write(
+            &format!("project/mirage/hello-{target}.opam"),
+            "opam-version: \"2.0\"\ndepends: [ \"solo5\" { build } \"greeting\" { ?monorepo } ]\n\
+             x-opam-monorepo-opam-provided: [\"solo5\"]\n",
+        );
+        place.resolve(&format!("--target {target} project")).exits(0);
+        let lock: Value = serde_json::from_str(&place.read("project/x2nix.lock.json")).unwrap();
+        let info = &lock["units"][format!("hello-{target}@dev")]["meta"]["info"];
+        assert_eq!((&info["target"], &info["image"]), (&target.into(), &image.into()));
+        assert_eq!(info.get("manifest").is_some(), is_solo5, "{target}");
+        let aliases = lock["platforms"]["x86_64-linux"]["aliases"].as_object().unwrap();
+        let names: Vec<_> = aliases.keys().cloned().collect();
+        assert_eq!(names, [target.to_owned(), format!("{target}-monorepo")]);
+        // A revision of solo5 has no file that says its version; the step that makes one is the first.
+        let first = &lock["units"]["solo5@0.12.1"]["recipe"]["steps"][0];
+        assert_eq!(first["words"][5][0], "#define SOLO5_VERSION \"v0.12.1\"");
+    }
 }
 
 #[test]

@@ -66,10 +66,11 @@ pub fn standalone(lock: &Lock, lock_file: &str) -> Result<String, Box<Diagnostic
     bindings.extend(platforms(lock, &sources));
 
     let layers = || name("layers").call([name("self")]);
-    let shell = name("answer").get("shell").call([name("self"), layers().get("exports")]);
+    let shell = name("shell").call([name("self"), layers().get("exports")]);
+    let each = Expr::function("_", Expr::function("shell", Expr::function("self", shell)));
     let own = Expr::set([
         ("scope", Expr::function("self", layers().get("units"))),
-        ("shell", Expr::function("self", shell)),
+        ("shells", name("mapAttrs").call([each, name("answer").get("shells")])),
     ]);
     let whole = Expr::Update(Box::new([name("answer"), own]));
     let body = Expr::Let(bindings, Box::new(name("project").call([whole])));

@@ -24,7 +24,8 @@ mod unit;
 
 pub(crate) use unit::{Made, add, adjust, installed};
 
-use std::collections::BTreeMap;
+use crate::plugin::monorepo::shell::PLACED;
+use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
     Artifact, Build, BuildAnswer, BuildRequest, Diagnostic, EnvironmentOperation, FactsAnswer,
     FactsRequest, FileContent, Host, Input, InputKind, LatePart, ListRequest, MembersAnswer,
@@ -89,13 +90,19 @@ pub(crate) struct Configured {
     pub(crate) label: String,
     /// The path of its opam file.
     pub(crate) path: String,
-    /// The folder of its `config.ml`; empty for the top.
+    /// The path of its `config.ml`, and its folder; empty for the top.
+    config: String,
     pub(crate) folder: String,
     /// The unit that configures it; nothing where the project is configured.
     pub(crate) unit: Option<String>,
 }
 
 impl Configured {
+    /// The path of its `config.ml`.
+    pub(crate) fn config(&self) -> &str {
+        &self.config
+    }
+
     /// The file that is made, if the opam file does not say.
     pub(crate) fn image(&self) -> String {
         let name = self.package.strip_suffix(&format!("-{}", self.target)).unwrap_or(&self.package);
@@ -269,7 +276,17 @@ impl Place {
         let folders = vec![self.below("mirage")];
         let listing = host.list(&ListRequest { tree, folders })?.listings.pop().flatten();
         let files = listing.unwrap_or_default().into_iter().filter(|entry| !entry.folder);
-        Ok(files.map(|entry| entry.name).filter(|name| name.ends_with(".opam")).collect())
+        let files = files.map(|entry| entry.name).filter(|name| name.ends_with(".opam"));
+        // What the shell has put there was made from the lock.
+        let placed = host.read(&ReadRequest { tree, paths: vec![PLACED.into()] })?.files.pop();
+        let placed = match placed {
+            Some(FileContent::Found(bytes)) => String::from_utf8_lossy(&bytes.0).into_owned(),
+            _ => String::new(),
+        };
+        let paths = placed.lines().filter_map(|line| line.split('\t').next());
+        let placed: BTreeSet<&str> = paths.collect();
+        let own = |name: &String| !placed.contains(self.below(&format!("mirage/{name}")).as_str());
+        Ok(files.filter(own).collect())
     }
 
     fn configured(
@@ -285,6 +302,7 @@ impl Place {
             tree: input.tree,
             label: input.label.clone(),
             path: self.below(&format!("mirage/{file}")),
+            config: self.config.clone(),
             folder: self.folder.clone(),
             unit,
         }

@@ -11,9 +11,10 @@ mod build;
 mod dictionary;
 mod environment;
 mod facts;
-mod monorepo;
+pub(crate) mod monorepo;
 mod repository;
 mod request;
+pub(crate) mod script;
 mod session;
 mod word;
 

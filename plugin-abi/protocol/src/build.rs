@@ -359,6 +359,9 @@ pub enum Phase {
     Check,
     /// Last.
     Install,
+    /// Not in a build, but where somebody enters a shell to work on the project by hand: a command runs in
+    /// that shell itself, in the folder that it was entered in, so that `source` may change what is set there.
+    Shell,
 }
 
 /// One argument: its parts joined.

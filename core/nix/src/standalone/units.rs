@@ -23,7 +23,7 @@ pub(super) struct Answer<'a> {
     units: BTreeMap<&'a str, Written<'a>>,
     /// Which of them are what: names of the result, and how the scope names them.
     names: Vec<(&'static str, Expr)>,
-    shell: Expr,
+    shells: Expr,
 }
 
 impl<'a> Answer<'a> {
@@ -52,8 +52,8 @@ impl<'a> Answer<'a> {
             ids.filter(|id| graph.packages.contains_key(id)).collect()
         });
         let names = names(&graph, &roots);
-        let shell = shell(&graph, sources, &roots);
-        Self { units, names, shell }
+        let shells = shells(&graph, sources, &roots);
+        Self { units, names, shells }
     }
 
     /// What platforms have in common: the units that all of them have, and have alike.
@@ -80,7 +80,7 @@ impl<'a> Answer<'a> {
     pub(super) fn answer(&self, layers: Vec<Expr>) -> Expr {
         let mut parts = vec![("layers", Expr::List(layers))];
         parts.extend(self.names.iter().cloned());
-        parts.push(("shell", self.shell.clone()));
+        parts.push(("shells", self.shells.clone()));
         Expr::set(parts)
     }
 }
@@ -285,7 +285,21 @@ fn unit_of<'a>(graph: &Graph<'a>, id: &str) -> Option<(&'a str, &'a Unit)> {
     graph.units.get_key_value(key).map(|(key, unit)| (*key, *unit))
 }
 
-/// The shell holds what the project's own roots need for any purpose, but not those roots.
+/// The shells by name: of all roots, and of those that have a name of their own.
+fn shells(graph: &Graph<'_>, sources: &Sources<'_>, roots: &[&str]) -> Expr {
+    let mut shells = vec![("default", shell(graph, sources, roots))];
+    for (name, key) in &graph.aliases {
+        let named = roots.iter().copied();
+        let named: Vec<&str> =
+            named.filter(|id| unit_of(graph, id).is_some_and(|(unit, _)| unit == *key)).collect();
+        if !named.is_empty() {
+            shells.push((name, shell(graph, sources, &named)));
+        }
+    }
+    Expr::set(shells)
+}
+
+/// A shell holds what the project's own roots need for any purpose, but not those roots.
 fn shell(graph: &Graph<'_>, sources: &Sources<'_>, roots: &[&str]) -> Expr {
     let every = [Purpose::Normal, Purpose::Test, Purpose::Doc, Purpose::Dev];
     let (mut own, mut wanted) = (Vec::new(), Vec::new());
@@ -300,10 +314,26 @@ fn shell(graph: &Graph<'_>, sources: &Sources<'_>, roots: &[&str]) -> Expr {
     let near: Vec<&str> = graph.reach(wanted).into_iter().filter(|id| !own.contains(id)).collect();
     let inputs = |is_native| Expr::List(brought(graph, own.iter().chain(&near), is_native));
     let hook = [Expr::Set(Vec::new()), Expr::Name("exports"), attributes(graph, &near)];
+    let mut entering = Vec::new();
+    for (at, key) in own.iter().enumerate() {
+        if own[..at].contains(key) {
+            continue;
+        }
+        let recipe = graph.units.get(key).map(|unit| &unit.recipe);
+        let Some(Recipe::Build(build)) = recipe else { continue };
+        let text = steps(graph, build.steps.iter().filter(|step| step.phase == Phase::Shell));
+        if !text.is_empty() {
+            entering.push(Expr::Text(text));
+        }
+    }
+    let mut hook = Expr::Name("hook").call(hook);
+    if !entering.is_empty() {
+        hook = Expr::Join(vec![hook, Expr::Name("entered").call([Expr::List(entering)])]);
+    }
     let set = Expr::set([
         ("nativeBuildInputs", inputs(true)),
         ("buildInputs", inputs(false)),
-        ("shellHook", Expr::Name("hook").call(hook)),
+        ("shellHook", hook),
     ]);
     Expr::function("self", Expr::function("exports", set))
 }

@@ -1,7 +1,10 @@
 //! The unit of a unikernel.
 
 use super::Configured;
-use crate::filter::{Argument, Command, Word as Spoken};
+use crate::{
+    filter::{Argument, Command, Word as Spoken},
+    plugin::{monorepo::shell, script},
+};
 use std::collections::BTreeMap;
 use x2nix_protocol::{
     Blob, Build, BuildAnswer, BuildVariable, EnvironmentOperation, LatePart, Meta, Operation, Part,
@@ -59,6 +62,7 @@ pub(crate) fn add(made: Made<'_>, key: &str, answer: &mut BuildAnswer) -> Unit {
     }
     answer.aliases.insert(target, key.to_owned());
     answer.units.entry(RUNTIME.to_owned()).or_insert_with(runtime);
+    answer.units.entry(shell::KEY.to_owned()).or_insert_with(shell::unit);
     unit(made)
 }
 
@@ -94,13 +98,22 @@ fn unit(made: Made<'_>) -> Unit {
     let mut build =
         vec![Word::text(folder.as_str()), late(LatePart::Variable(BuildVariable::Jobs))];
     build.extend(depends.iter().map(|edge| of(&edge.unit, "")));
+    let mut toolchains = vec![Word::text("source"), of(RUNTIME, "share/x2nix-mirage/shell.bash")];
+    toolchains.extend(depends.iter().map(|edge| of(&edge.unit, "")));
     run(Phase::Build, "build", build);
     let out = late(LatePart::Out(String::new()));
     let install = vec![Word::text(folder.as_str()), Word::text(made.image.as_str()), out];
     run(Phase::Install, "install", install);
+    steps.push(shell::step(
+        made.configured.config(),
+        made.duniverse,
+        configure.as_deref(),
+        made.dune,
+    ));
+    steps.push(Step { phase: Phase::Shell, words: toolchains });
 
     depends.extend(configure.iter().map(String::as_str).chain(made.duniverse).map(edge));
-    depends.push(edge(RUNTIME));
+    depends.extend([edge(RUNTIME), shell::edge()]);
     depends.sort_unstable();
     depends.dedup();
     let mut info = BTreeMap::from([
@@ -137,10 +150,18 @@ fn unit(made: Made<'_>) -> Unit {
 }
 
 /// Mends what the cross compilers do not expect of Nix.
-pub(crate) fn adjust(package: &str, build: &mut Build) {
+pub(crate) fn adjust(package: &str, version: &str, build: &mut Build) {
     let is = |names: &[&str]| names.iter().any(|name| package.starts_with(name));
     if is(&["solo5", "ocaml-solo5", "ocaml-unikraft"]) {
         build.environment.push(unhardened());
+    }
+    if is(&["solo5"]) {
+        // Its archives say which version they are; of a revision it would ask Git, which is not there.
+        let unless_known = r#"[ ! -d "${1%/*}" ] || [ -e "$1" ] || printf '%s\n' "$2" > "$1""#;
+        let says = format!("#define SOLO5_VERSION \"v{version}\"");
+        let words = ["sh", "-c", unless_known, "sh", "include/version.h.distrib", &says];
+        let words = words.map(Word::text).to_vec();
+        build.steps.insert(0, Step { phase: Phase::Prepare, words });
     }
     if is(&["ocaml-solo5"]) {
         // It copies the compiler's sources, which nobody may write to, and patches them.
@@ -157,26 +178,12 @@ fn unhardened() -> EnvironmentOperation {
 
 /// The unit of the script.
 fn runtime() -> Unit {
-    let script = include_str!("x2nix-mirage");
-    let shell = |script: &str| ["bash", "-eu", "-c", script].map(Word::text).to_vec();
-    let mut install = ["install", "-D", "-m", "755", "x2nix-mirage"].map(Word::text).to_vec();
-    install.push(Word(vec![Part::Late(LatePart::Out("bin/x2nix-mirage".into()))]));
-    let steps = vec![
-        // The first line names the shell of the build, wherever that lies.
-        Step { phase: Phase::Build, words: shell("sed -i \"1s|^#!.*|#!$BASH|\" x2nix-mirage") },
-        Step { phase: Phase::Install, words: install },
-    ];
-    let files = BTreeMap::from([("x2nix-mirage".to_owned(), Blob(script.into()))]);
-    Unit {
-        name: "x2nix-mirage".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        recipe: Recipe::Build(Build { files, steps, ..Build::default() }),
-        depends: Vec::new(),
-        exports: Vec::new(),
-        meta: Meta {
-            description: Some("What only the build of a unikernel knows".into()),
-            licenses: vec!["ISC".into()],
-            ..Meta::default()
-        },
-    }
+    script::unit(
+        "x2nix-mirage",
+        "What only the build of a unikernel knows",
+        &[
+            ("bin/x2nix-mirage", include_str!("x2nix-mirage")),
+            ("share/x2nix-mirage/shell.bash", include_str!("shell.bash")),
+        ],
+    )
 }

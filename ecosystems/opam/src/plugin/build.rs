@@ -386,7 +386,7 @@ impl<'s> Builder<'s> {
         build.system = self.system(package)?;
         build.environment = self.own_environment(package, far)?;
         self.commands(package, &mut build, far)?;
-        crate::mirage::adjust(package.owner.name, &mut build);
+        crate::mirage::adjust(package.owner.name, package.owner.version, &mut build);
         Ok(build)
     }
 }

@@ -36,6 +36,7 @@ pub(super) mod build;
 pub(super) mod duniverse;
 pub(super) mod export;
 mod rules;
+pub(crate) mod shell;
 mod source;
 
 use super::{

@@ -11,6 +11,7 @@
 use super::{
     duniverse::{self, folders},
     rules::{self, Verdict},
+    shell,
 };
 use crate::mirage::{self, Configured, Made};
 use crate::plugin::{
@@ -173,12 +174,15 @@ fn units<'s>(
             let tests = session.monorepo.as_ref().is_some_and(|monorepo| monorepo.tests);
             answer.artifacts.insert(PROJECT.into(), Artifact::Local { path: ".".into() });
             let unikernel = session.unikernels.iter().find(|it| it.package == name);
-            let unit = match unikernel {
-                Some(unikernel) => {
-                    let it = unikernel_of(unikernel, &workspace, &builder, version, contents)?;
-                    mirage::add(it, &own, answer)
-                }
-                None => compile(&workspace, &name, version, tests),
+            let unit = if let Some(unikernel) = unikernel {
+                let it = unikernel_of(unikernel, &workspace, &builder, version, contents)?;
+                mirage::add(it, &own, answer)
+            } else {
+                let root = workspace.roots.first().copied();
+                let local = session.locals.iter().find(|it| Some(it.name.as_str()) == root);
+                let mark = local.map_or("dune-project", |local| local.path.as_str());
+                answer.units.entry(shell::KEY.to_owned()).or_insert_with(shell::unit);
+                compile(&workspace, &name, version, tests, mark)
             };
             answer.units.insert(own, unit);
         }
@@ -288,7 +292,7 @@ pub(super) fn names<'s>(
 
 /// The unit of a plain monorepo's own packages: dune compiles the project and its duniverse, and
 /// installs the project's packages.
-fn compile(workspace: &Workspace<'_>, name: &str, version: &str, tests: bool) -> Unit {
+fn compile(workspace: &Workspace<'_>, name: &str, version: &str, tests: bool, mark: &str) -> Unit {
     let late = |part| Word(vec![Part::Late(part)]);
     let in_unit = |unit: &str, path: &str| {
         late(LatePart::Unit { unit: unit.to_owned(), path: path.to_owned() })
@@ -327,6 +331,9 @@ fn compile(workspace: &Workspace<'_>, name: &str, version: &str, tests: bool) ->
     words.extend([Word::text("--libdir"), late(LatePart::Out("lib".into()))]);
     words.extend(workspace.roots.iter().map(|root| Word::text(*root)));
     step(Phase::Install, words);
+    let own_dune = workspace.edges.get("dune").map(|edge| edge.unit.as_str());
+    build.steps.push(shell::step(mark, workspace.duniverse.as_deref(), None, own_dune));
+    edges.push(shell::edge());
 
     let set = |variable: &str, value: &str| {
         EnvironmentOperation::new(variable, Operation::Set, Word::text(value))

@@ -1,0 +1,2 @@
+external ways : int -> string = "tally_ways"
+let version = Tally_version.text
