@@ -68,6 +68,24 @@ fn a_monorepo_is_locked_built_and_run() {
 }
 
 #[test]
+fn what_is_pinned_is_compiled_with_the_rest() {
+    let place = census();
+    copy(&place.path("repo/sources/tally"), &place.path("pinned"));
+    place.write(
+        "pinned/tally.opam",
+        "opam-version: \"2.0\"\ndepends: [\"dune\" \"conf-gmp\"]\nbuild: [\"dune\" \"build\"]\nsubsts: [\"tally_version.ml\"]\n",
+    );
+    let opam = place.read("project/census.opam");
+    place.write("project/census.opam", opam + "pin-depends: [\"tally.9.9\" \"../pinned\"]\n");
+    place.resolve("project").exits(0);
+    assert_eq!(lock(&place)["packages"]["tally@9.9"]["placement"], "workspace");
+    let Some(()) = package_set(&place) else { return };
+    // The patch is the repository's; without it the digits are those of nine.
+    let says = SAYS.replace("120", "143").replace("tally 1.0", "tally 9.9");
+    assert_eq!(said(&built(&place, "census").join("bin/census"), &[]), says);
+}
+
+#[test]
 fn what_the_host_provides_can_be_said_on_the_command_line() {
     let place = census();
     place.resolve("project").exits(0);

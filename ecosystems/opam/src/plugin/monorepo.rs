@@ -283,7 +283,7 @@ impl OpamSession {
         if local || provided {
             return Ok(candidate);
         }
-        match rules::verdict(owner.name, file)? {
+        match rules::verdict(owner.name, file, owner.local)? {
             Verdict::Bare => {}
             // A pin is what the user says it is.
             Verdict::NotDune if !owner.local => {
@@ -337,7 +337,7 @@ impl Monorepo {
             let contents = repositories.read(&places).ok()?;
             Some(contents.into_iter().flatten().any(|bytes| {
                 let file = OpamFile::parse(&bytes.0);
-                let verdict = file.and_then(|file| rules::verdict(name, &file));
+                let verdict = file.and_then(|file| rules::verdict(name, &file, false));
                 matches!(verdict, Ok(Verdict::Vendored))
             }))
         };

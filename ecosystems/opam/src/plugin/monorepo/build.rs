@@ -242,7 +242,7 @@ fn place(session: &OpamSession, name: &str, package: Option<&Package<'_>>) -> Pl
     if session.locals.iter().any(|local| local.name == name) {
         return Ok(Place::Project);
     }
-    let verdict = package.read(rules::verdict(name, &package.file))?;
+    let verdict = package.read(rules::verdict(name, &package.file, package.owner.local))?;
     Ok(if verdict == Verdict::Bare { Place::Derivation } else { Place::Vendored })
 }
 

@@ -73,13 +73,18 @@ pub(super) fn is_variant(name: &str) -> bool {
         )
 }
 
-/// What a workspace makes of a version (`validate_candidate` of `lib/opam_solve.ml`).
-pub(super) fn verdict(name: &str, file: &OpamFile<'_>) -> Result<Verdict, syntax::Error> {
+/// What a workspace makes of a version (`validate_candidate` of `lib/opam_solve.ml`); one that is pinned
+/// has its source there, whatever its file says (`pull_pin_depends` of `cli/lock.ml`).
+pub(super) fn verdict(
+    name: &str,
+    file: &OpamFile<'_>,
+    pinned: bool,
+) -> Result<Verdict, syntax::Error> {
     let flags = file.flags()?;
     let is_bare = flags.contains(&Flag::Compiler)
         || is_compiler(name)
         || SKIPPED.contains(&name)
-        || is_virtual(file, &flags)?;
+        || is_virtual(file, &flags, pinned)?;
     Ok(if is_bare {
         Verdict::Bare
     } else if mentions_dune(&file.depends()?) || mentions_dune(&file.depopts()?) {
@@ -90,9 +95,9 @@ pub(super) fn verdict(name: &str, file: &OpamFile<'_>) -> Result<Verdict, syntax
 }
 
 /// `Package_summary.is_virtual` of `lib/opam.ml`.
-fn is_virtual(file: &OpamFile<'_>, flags: &[Flag]) -> Result<bool, syntax::Error> {
+fn is_virtual(file: &OpamFile<'_>, flags: &[Flag], pinned: bool) -> Result<bool, syntax::Error> {
     let no_place = file.dev_repo()?.is_none_or(|place| place.is_empty());
-    Ok(file.url()?.is_none()
+    Ok((file.url()?.is_none() && !pinned)
         || (flags.contains(&Flag::Conf) && no_place)
         || (file.build()?.is_empty() && file.install()?.is_empty()))
 }
@@ -167,7 +172,7 @@ mod tests {
     fn is(name: &str, text: &str, expected: Verdict) {
         let text = format!("opam-version: \"2.0\"\n{text}");
         let file = OpamFile::parse(text.as_bytes()).expect("it reads");
-        assert_eq!(verdict(name, &file).expect("it reads"), expected, "{name}: {text}");
+        assert_eq!(verdict(name, &file, false).expect("it reads"), expected, "{name}: {text}");
     }
 
     #[test]
@@ -180,6 +185,9 @@ mod tests {
         is("a", &format!("{make} {url}"), NotDune);
         is("a", &format!(r#"depopts: ["dune"] build: [["make"]] {url}"#), Vendored);
         is("a", dune, Bare);
+        let file = format!("opam-version: \"2.0\"\n{dune}");
+        let file = OpamFile::parse(file.as_bytes()).expect("it reads");
+        assert_eq!(verdict("a", &file, true).expect("it reads"), Vendored);
         is("a", &format!(r#"depends: ["dune"] {url}"#), Bare);
         is("a", &format!("flags: conf {make} {url}"), Bare);
         is(
