@@ -70,14 +70,18 @@ let
 
   safeName = lib.strings.sanitizeDerivationName;
 
-  # A file or folder, without what x2nix, Git, Dune and Nix leave there.
+  # A file or folder, without what x2nix, Git, Dune and Nix leave there, and what the shell has put there
+  # for whoever works in it by hand.
   tree = top: path:
     let
+      record = top + "/.x2nix/placed";
+      lines = if builtins.pathExists record then lib.splitString "\n" (builtins.readFile record) else [ ];
+      placed = map (line: "${toString top}/${head (lib.splitString "\t" line)}") lines;
       beside = map (name: dirOf lockFile + "/${name}")
         [ "overrides.nix" "x2nix.nix" "x2nix.toml" "default.nix" "shell.nix" "flake.nix" "flake.lock" ];
       own = map toString ([ lockFile ./overrides.nix __curPos.file ] ++ beside);
       isLeft = file: type:
-        elem file own || elem (baseNameOf file) [ ".git" "_build" ]
+        elem file own || elem file placed || elem (baseNameOf file) [ ".git" ".x2nix" "_build" ]
         || (type == "symlink" && hasPrefix "result" (baseNameOf file));
     in
     if hasPrefix "/" path || elem ".." (lib.splitString "/" path) then
@@ -141,6 +145,11 @@ let
         else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; }.${part.variable};
     in
     if parts == [ ] then "''" else concatMapStrings shown parts;
+
+  # The commands of a phase, a line each.
+  commands = self: phase: recipe: concatMapStrings
+    (step: "x2nixRun ${lib.concatMapStringsSep " " (word self inOut) step.words}\n")
+    (filter (step: step.phase == phase) (recipe.steps or [ ]));
 
   # What operations do, by variable: perhaps `set` it, and words to go `before` and `after`.
   effects = self: out: foldl' (all: { variable, operation, value, separator ? ":" }:
@@ -254,6 +263,11 @@ let
   # Runs before all phases, and in nix-shell: the effects `own`, and those of the units with these ids.
   hook = own: exports: ids: "source ${helpers}\n" + assignments ([ own ] ++ map (id: exports.${id}) ids);
 
+  # What a shell does when it is entered, of what its roots say.
+  entered = each:
+    if builtins.length each < 2 then concatStringsSep "" each
+    else "echo 'x2nix: for the folder to be set up, enter the shell of one program: devShells.NAME' >&2\n";
+
   # Writes a file of the source: its text, or its bytes as base64.
   write = path: content:
     if isString content then "install -D -m 644 ${toFile "file" content} ${inTop path}\n"
@@ -340,8 +354,7 @@ let
       sources = recipe.sources or [ ];
       place = from: source:
         "x2nixPlace ${from} ${quote (source.to or "")} ${quote (source.from or "")}\n";
-      run = step: "x2nixRun ${lib.concatMapStringsSep " " (word self inOut) step.words}\n";
-      steps = name: concatMapStrings run (filter (step: step.phase == name) (recipe.steps or [ ]));
+      steps = name: commands self name recipe;
       meta = unit.meta or { };
     in
     pkgs.stdenv.mkDerivation (final:
@@ -397,30 +410,39 @@ let
   named = ids: listToAttrs (map
     (id: { inherit (packages.${id}) name; value = attribute.${packages.${id}.unit}; }) ids);
 
-  # The shell holds what the project's own roots need for any purpose, but not those roots.
-  shell = self:
+  # A shell holds what those of these roots need for any purpose that are the project's own, and the others.
+  # What is to be done when it is entered is said by those own roots' units; if several say something, they
+  # would be in each other's way.
+  shell = some: self:
     let
       isOwn = id: lib.any (source: lock.artifacts.${source.artifact}.kind == "local")
         ((unitOf id).recipe.sources or [ ]);
       keys = map (id: packages.${id}.unit);
-      own = filter isOwn roots;
-      others = filter (id: !isOwn id) roots;
+      own = filter isOwn some;
+      others = filter (id: !isOwn id) some;
       every = [ "normal" "test" "doc" "dev" ];
       near = attrValues (removeAttrs
         (reach (keys others ++ lib.concatMap (id: needs every (unitOf id)) own))
         (map key (keys own)));
       wires = wiring self;
+      entering = filter (text: text != "")
+        (map (id: commands self "shell" units.${id}.recipe) (lib.unique (keys own)));
     in
     {
       nativeBuildInputs = wires.nativeBuildInputs (keys own ++ near);
       buildInputs = wires.buildInputs (keys own ++ near);
-      shellHook = hook { } wires.exports near;
+      shellHook = hook { } wires.exports near + entered entering;
     };
+
+  # By name: of all roots, and of those that have a name of their own.
+  rootsOf = key: filter (id: packages.${id}.unit == key) roots;
+  shells = { default = shell roots; }
+    // mapAttrs (_: key: shell (rootsOf key)) (lib.filterAttrs (_: key: rootsOf key != [ ]) aliases);
 
   # --- The result (shared) ----------------------------------------------------------------------
 
-  # Of a scope's function and shell, and names of it: `packages`, `roots`, `units`, `checks`.
-  project = { scope, shell, ... }@names:
+  # Of a scope's function and shells, and names of it: `packages`, `roots`, `units`, `checks`.
+  project = { scope, shells, ... }@names:
     let
       result = self:
         let
@@ -435,7 +457,7 @@ let
           roots = pick names.roots;
           units = pick names.units;
           checks = mapAttrs (_: root: root.overrideAttrs (_: { doCheck = true; })) (pick names.checks);
-          devShells.default = pkgs.mkShell (shell self);
+          devShells = mapAttrs (_: shell: pkgs.mkShell (shell self)) shells;
           overrideScope = change: result (self.overrideScope change);
         };
     in
@@ -444,7 +466,7 @@ let
   # --- End --------------------------------------------------------------------------------------
 in
 project {
-  inherit scope shell;
+  inherit scope shells;
   packages = named (roots ++ attrNames packages);
   roots = named roots;
   units = attribute;
