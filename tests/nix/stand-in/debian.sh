@@ -22,8 +22,8 @@ chmod -R u+w "$out"
 
 relocate() {
   sed -i -E "s#(^|[^a-zA-Z0-9.}])(/usr)?/lib/$triple#\1$out/lib#g
-    s#(^|[^a-zA-Z0-9.}])/usr/include(/$triple)?#\1$out/include#g
-    s#(^|[^a-zA-Z0-9.}])/usr(/|\$|[\"' ])#\1$out\2#g
+    s#(^|[^a-zA-Z0-9.}]|-I)/usr/include(/$triple)?#\1$out/include#g
+    s#(^|[^a-zA-Z0-9.}]|-[IL])/usr(/|\$|[\"' ])#\1$out\2#g
     s#(lib|include)/$triple#\1#g" "$1"
 }
 while IFS= read -r -d '' file; do

@@ -87,6 +87,9 @@ findInputs() {
 for package in ${nativeBuildInputs-} ${buildInputs-} ${propagatedBuildInputs-}; do
   findInputs "$package"
 done
+# pkgconf leaves out the folders that CPATH names, which here is what nixpkgs' compiler has in its wrapper; but
+# some packages ask it where the headers are.
+export PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1
 inputPath=
 for package in "${inputs[@]}"; do
   addToSearchPath inputPath "$package/bin"

@@ -34,14 +34,15 @@ let
   words = lib.splitString " ";
   initialPath = [
     (tools "stand-in-coreutils" "0" (words (
-      "base64 basename cat chmod chown cksum comm cp csplit cut date dd dirname echo env expr false "
-      + "fold head id install join link ln ls md5sum mkdir mkfifo mktemp mv nl nproc od paste printf "
-      + "pwd readlink realpath rm rmdir seq sha1sum sha256sum sha512sum sleep sort split stat sync "
-      + "tac tail tee test timeout touch tr true uname uniq unlink wc yes"
+      "b2sum base32 base64 basename cat chgrp chmod chown cksum comm cp csplit cut date dd df dirname du "
+      + "echo env expand expr factor false fmt fold groups head id install join link ln ls md5sum mkdir "
+      + "mkfifo mktemp mv nice nl nohup nproc numfmt od paste pr printenv printf pwd readlink realpath rm "
+      + "rmdir seq sha1sum sha224sum sha256sum sha384sum sha512sum shuf sleep sort split stat stty sum sync "
+      + "tac tail tee test timeout touch tr true truncate tsort tty uname unexpand uniq unlink wc whoami yes"
     )))
     (tools "stand-in-tools" "0" (words (
       "awk bash bunzip2 bzip2 cmp diff egrep fgrep file find gawk grep gunzip gzip make patch sed sh "
-      + "tar xargs xz xzcat zcat"
+      + "tar unxz xargs xz xzcat xzdiff xzgrep zcat zgrep"
     )))
     cc
   ];
