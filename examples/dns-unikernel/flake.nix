@@ -23,7 +23,11 @@
       # For a machine: imports = [ nameserver.nixosModules.default ];
       nixosModules.default = {
         imports = [ x2nix.nixosModules.unikernels ./service.nix ];
-        services.unikernels.nameserver.package = project.hvt;
+        services.unikernels.nameserver = {
+          package = project.hvt;
+          # Of the version that it was linked for.
+          tender = project.hvt-scope.solo5;
+        };
       };
 
       # nix run .#lock -- resolve --ecosystem opam --target hvt --target spt --target unix --mirage-arg=--no-dhcp .
