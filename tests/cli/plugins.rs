@@ -218,6 +218,32 @@ fn what_is_said_is_recorded_and_plays_again() {
     place.x2nix(&format!("plugin test {file} --replay said.json")).exits(4);
 }
 
+#[test]
+fn no_call_is_made_for_each_version() {
+    let place = Place::new();
+    let words = format!(
+        "--repo {} --root irmin-git --root ocaml-base-compiler --lock - --nix /dev/null --plugin {} --record said.json",
+        opam_repository().display(),
+        opam().component.display()
+    );
+    place.resolve(&words).exits(0);
+    let said: Value = serde_json::from_str(&place.read("said.json")).unwrap();
+    let list = |value: &Value| value.as_array().map_or(0, Vec::len);
+    let calls = said["calls"].as_array().unwrap();
+    let (mut names, mut versions, mut waves) = (0, 0, 0);
+    for call in calls.iter().filter(|call| call["method"] == "facts") {
+        // A list of folders and a list of files for all of a wave.
+        assert!(list(&call["host"]) <= 4, "{}", call["host"]);
+        names += list(&call["request"]["names"]);
+        for package in call["answer"]["packages"].as_array().unwrap() {
+            versions += list(&package["candidates"]);
+        }
+        waves += 1;
+    }
+    assert!(names > 100 && versions > 1000, "{names} names, {versions} versions");
+    assert!(waves < 20 && calls.len() < 40, "{waves} waves, {} calls", calls.len());
+}
+
 /// Compiles a plugin in C from its folder, as a component and as a native library.
 fn compiled(place: &Place, folder: &str) -> Built {
     let folder = Path::new(WORKSPACE).join("plugin-abi/carriers/tests").join(folder);
