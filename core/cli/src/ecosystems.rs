@@ -2,6 +2,7 @@
 
 use crate::{plugins::Source, report::Stop};
 use std::sync::Arc;
+use x2nix_cargo::CargoPlugin;
 use x2nix_core::protocol::{Describe, Diagnostic, Plugin};
 use x2nix_opam::OpamPlugin;
 
@@ -34,7 +35,7 @@ impl Ecosystem {
 
 /// All plugins that are linked in.
 pub(crate) fn linked_in() -> Vec<Ecosystem> {
-    let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin)];
+    let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin), Arc::new(CargoPlugin)];
     let linked_in =
         |plugin: Arc<dyn Plugin>| Ecosystem { describe: plugin.describe(), plugin, source: None };
     plugins.into_iter().map(linked_in).collect()

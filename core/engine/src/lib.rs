@@ -10,6 +10,7 @@ mod cancel;
 mod check;
 mod export;
 mod fix;
+mod kept;
 mod overrides;
 mod prepare;
 mod resolve;

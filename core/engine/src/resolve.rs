@@ -2,11 +2,12 @@
 
 use crate::{
     fix::{self, Fixer},
+    kept::{Kept, is_own},
     overrides::{self, RequestOverride},
     prepare::{self, Prepared, Preparer},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use sha2::{Digest, Sha256};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,11 +17,11 @@ use x2nix_lock::{
     CriterionValue, Lock, LockedInput, LockedOverride, LockedRequest, Optimality, PlatformAnswer,
     assemble, check_claims,
 };
-use x2nix_model::{CandidateId, Universe, load};
+use x2nix_model::{CandidateId, Loader, Universe};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
-    InputKind, Manifest, NameKind, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION,
-    Plugin, Provided, ReadRequest, Session, SystemNeed,
+    InputKind, Manifest, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin,
+    Provided, ReadRequest, Session, SystemNeed,
 };
 use x2nix_solve::{
     Answer, Explanation, Outcome, Preference, SolveError, Stop, score, solve, verify,
@@ -51,6 +52,8 @@ pub struct Request {
     pub policy: String,
     /// A lock whose choices are kept where they still fit.
     pub previous: Option<Lock>,
+    /// What is chosen anew, whatever the project's own lock file has: names, or the empty text for all.
+    pub renewed: Vec<String>,
     /// Whether to ask how the answer is built.
     pub build: bool,
     /// What builds what has to be made before the request can be read.
@@ -165,7 +168,7 @@ fn resolve_all(
         notes.append(&mut opened.notes);
         let prepared = std::mem::take(&mut opened.prepared);
         generated = generated_inputs(&prepared, generated)?;
-        let answer = match opened.answer(host, criteria, previous, platform, &elsewhere)? {
+        let answer = match opened.answer(host, criteria, previous, request, platform, &elsewhere)? {
             Outcome::Solved(answer) => answer,
             Outcome::Unsolvable(explanation) => {
                 return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
@@ -302,19 +305,28 @@ fn criteria_of<'d>(
     })
 }
 
-/// Candidates as a plugin knows them.
+/// Candidates as a plugin knows them, each with the features that are on; in the order of numbers.
 pub(crate) fn chosen(universe: &Universe, candidates: &[CandidateId]) -> Vec<Chosen> {
+    let mut features: FxHashMap<CandidateId, Vec<String>> = FxHashMap::default();
+    for &id in candidates {
+        if let Some(feature) = universe.feature(id) {
+            features.entry(universe.base(id)).or_default().push(feature.to_owned());
+        }
+    }
     let chosen = |&id: &CandidateId| {
-        let name = universe.candidate(id).name;
-        Chosen { name, candidate: id.0 - universe.name(name).candidates.start }
+        let name = universe.name(universe.candidate(id).name);
+        let mut features = features.remove(&id).unwrap_or_default();
+        features.sort_unstable();
+        Some(Chosen { name: name.asked_as?, candidate: id.0 - name.candidates.start, features })
     };
-    candidates.iter().map(chosen).collect()
+    candidates.iter().filter_map(chosen).collect()
 }
 
 /// One platform's session with a plugin, and the universe that it told.
 pub(crate) struct Opened {
     pub(crate) session: Box<dyn Session>,
     pub(crate) universe: Universe,
+    loader: Loader,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) manifests: Vec<Manifest>,
     /// What the plugin opened beside the inputs of the request.
@@ -336,29 +348,84 @@ impl Opened {
         let environment = std::mem::take(&mut opened.answer.environment);
         let manifests = std::mem::take(&mut opened.answer.manifests);
         let further = std::mem::take(&mut opened.answer.opened);
-        let (universe, notes) = load(opened.session.as_mut(), opened.answer)
-            .map_err(|error| Box::new(error.into_diagnostic()))?;
+        let keep = Kept::new(lock, platform, &request.renewed);
+        let (universe, loader, notes) =
+            Loader::load(opened.session.as_mut(), opened.answer, keep.predicate())
+                .map_err(|error| Box::new(error.into_diagnostic()))?;
         let session = opened.session;
         let mut opened =
-            Self { session, universe, environment, manifests, further, notes, prepared };
-        let kept = lock.map(|lock| opened.locked(lock, platform)).unwrap_or_default();
-        opened.universe.withdraw(|id| kept.contains(&id));
+            Self { session, universe, loader, environment, manifests, further, notes, prepared };
+        // All that a lock has is known, whatever else could be chosen.
+        while let Some(lock) = lock {
+            let mut locked: Vec<_> = opened.locked(lock, platform).into_iter().collect();
+            locked.sort_unstable();
+            if !opened.learn(&locked)? {
+                break;
+            }
+        }
         Ok(opened)
     }
 
+    /// Asks about those of some candidates that are not known; says whether there were any.
+    fn learn(&mut self, candidates: &[CandidateId]) -> Result<bool, Box<Diagnostic>> {
+        let unknown: Vec<_> =
+            candidates.iter().copied().filter(|&id| !self.universe.candidate(id).known).collect();
+        if unknown.is_empty() {
+            return Ok(false);
+        }
+        let notes = self.loader.learn(&mut self.universe, self.session.as_mut(), &unknown);
+        self.notes.extend(notes.map_err(|error| Box::new(error.into_diagnostic()))?);
+        Ok(true)
+    }
+
     fn answer(
+        &mut self,
+        host: &Arc<dyn Host>,
+        criteria: &[Criterion],
+        previous: Option<&Lock>,
+        request: &Request,
+        platform: &str,
+        elsewhere: &FxHashSet<String>,
+    ) -> Result<Outcome, Failure> {
+        loop {
+            let outcome = self.attempt(host, criteria, previous, request, platform, elsewhere)?;
+            // An answer with candidates that are not known is only a guess at what to ask for.
+            match &outcome {
+                Outcome::Solved(answer) if self.learn(&answer.chosen.clone())? => {}
+                _ => return Ok(outcome),
+            }
+        }
+    }
+
+    fn attempt(
         &self,
         host: &Arc<dyn Host>,
         criteria: &[Criterion],
         previous: Option<&Lock>,
+        request: &Request,
         platform: &str,
         elsewhere: &FxHashSet<String>,
     ) -> Result<Outcome, Failure> {
         let mut kept = previous.map(|lock| self.locked(lock, platform)).unwrap_or_default();
+        // What the project's own lock file has goes before what ours has.
+        let bucket = |id: CandidateId| {
+            let candidate = self.universe.candidate(id);
+            (candidate.name, candidate.bucket)
+        };
+        let own: FxHashSet<_> = self
+            .candidates()
+            .filter(|&id| self.universe.candidate(id).reached)
+            .filter(|&id| is_own(&self.universe, id, &request.renewed))
+            .collect();
+        let decided: FxHashSet<_> = own.iter().map(|&id| bucket(id)).collect();
+        let overruled = kept.iter().any(|&id| {
+            let of = self.universe.base(id);
+            decided.contains(&bucket(of)) && !own.contains(&of)
+        });
         // A lock that still holds as it is stays as it is.
         let mut chosen: Vec<_> = kept.iter().copied().collect();
         chosen.sort_unstable();
-        if !chosen.is_empty() && verify(&self.universe, &chosen).is_ok() {
+        if !overruled && !chosen.is_empty() && verify(&self.universe, &chosen).is_ok() {
             let score = score(&self.universe, &chosen, criteria);
             let before = previous.and_then(|lock| lock.platforms.get(platform));
             // Proved then, and as good now: still proved. Newer versions would show in the score.
@@ -372,6 +439,9 @@ impl Opened {
             });
             return Ok(Outcome::Solved(Answer { chosen, score, optimal }));
         }
+        // Features are not kept for themselves: whoever needs them asks for them.
+        kept.retain(|&id| self.universe.feature(id).is_none() && !decided.contains(&bucket(id)));
+        kept.extend(own);
         let decided: FxHashSet<_> =
             kept.iter().map(|&id| self.universe.candidate(id).name).collect();
         kept.extend(self.candidates().filter(|&id| {
@@ -393,29 +463,10 @@ impl Opened {
     /// The candidates that a lock has chosen for a platform and that are still there; for a platform
     /// that it does not know, those of all.
     pub(crate) fn locked(&self, lock: &Lock, platform: &str) -> FxHashSet<CandidateId> {
-        let answers: Vec<_> = match lock.platforms.get_key_value(platform) {
-            Some(own) => vec![own],
-            None => lock.platforms.iter().collect(),
-        };
-        let has = |id: CandidateId| {
-            let candidate = self.universe.candidate(id);
-            let version = &candidate.facts.version;
-            let key = match self.universe.name(candidate.name).kind {
-                NameKind::Package => self.universe.candidate_key(id),
-                NameKind::Virtual | NameKind::Variable => self.universe.name_key(candidate.name),
-            };
-            answers.iter().any(|(platform, answer)| match self.universe.name(candidate.name).kind {
-                NameKind::Package => {
-                    answer.packages.binary_search(&key).is_ok()
-                        && lock.package(&key, platform).is_some()
-                }
-                NameKind::Virtual => {
-                    answer.virtuals.get(&key).is_some_and(|chosen| chosen.contains(version))
-                }
-                NameKind::Variable => answer.variables.get(&key) == Some(version),
-            })
-        };
-        self.candidates().filter(|&id| self.universe.candidate(id).reached && has(id)).collect()
+        let kept = Kept::new(Some(lock), platform, &[]);
+        self.candidates()
+            .filter(|&id| self.universe.candidate(id).reached && kept.is_locked(&self.universe, id))
+            .collect()
     }
 
     /// How the chosen packages are built, overrides applied; adds to each what it was applied to.
@@ -427,6 +478,9 @@ impl Opened {
         applied: &mut [BTreeSet<String>],
     ) -> Result<BuildAnswer, Box<Diagnostic>> {
         let chosen = chosen(&self.universe, candidates);
+        let packages = candidates.iter().copied();
+        let candidates: Vec<CandidateId> =
+            packages.filter(|&id| self.universe.feature(id).is_none()).collect();
         let count = chosen.len();
         let selections = overrides::selections(request);
         let system = request.system.clone();

@@ -34,6 +34,7 @@ impl Plugin for Needy {
             title: "Needs a tool".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: BTreeMap::from([("default".into(), vec![])]),

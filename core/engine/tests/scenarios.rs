@@ -163,6 +163,12 @@ fn differences(lock: &Lock, platform: &str, expected: &ExpectedAnswer) -> Vec<St
     if workspace != expected.workspace {
         wrong.push(format!("on {platform} it has {workspace:?} in the workspace"));
     }
+    for (id, expected) in &expected.features {
+        let features = lock.package(id, platform).map(|package| &package.features);
+        if features != Some(expected) {
+            wrong.push(format!("on {platform} {id} has the features {features:?}"));
+        }
+    }
     let mut edges = Vec::new();
     for id in &answer.packages {
         let needs = lock.package(id, platform).map(|package| package.depends.as_slice());

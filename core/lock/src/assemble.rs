@@ -4,7 +4,7 @@ use crate::{
     CriterionValue, LOCK_VERSION, Lock, LockedInput, LockedNeed, LockedPackage, LockedPlatform,
     LockedRequest, Optimality, PluginIdentity,
 };
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{BuildAnswer, Describe, NameKind, Need, Requirement, Role};
@@ -73,7 +73,18 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
     let mut variables = BTreeMap::new();
     let mut virtuals: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let mut packages = Vec::new();
-    for (position, &id) in answer.chosen.iter().enumerate() {
+    // Features are told of with their packages; what they need, those need.
+    let mut features: FxHashMap<CandidateId, Vec<CandidateId>> = FxHashMap::default();
+    let mut chosen = Vec::with_capacity(answer.chosen.len());
+    for &id in answer.chosen {
+        if answer.universe.feature(id).is_some() {
+            features.entry(answer.universe.base(id)).or_default().push(id);
+        } else {
+            chosen.push(id);
+        }
+    }
+    for (position, &id) in chosen.iter().enumerate() {
+        let on = features.remove(&id).unwrap_or_default();
         let candidate = answer.universe.candidate(id);
         let name = answer.universe.name(candidate.name);
         match name.kind {
@@ -96,14 +107,10 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
             context: name.context.clone(),
             placement: candidate.facts.placement,
             marks: candidate.facts.marks.clone(),
+            features: names_of(answer.universe, &on),
             file: candidate.facts.file.clone(),
             unit: unit_of.get(position).cloned().flatten(),
-            depends: candidate
-                .facts
-                .requires
-                .iter()
-                .map(|requirement| view.need(requirement))
-                .collect(),
+            depends: view.depends(id, &on),
         };
         packages.push(key.clone());
         insert(&mut lock.packages, key, answer.platform, entry);
@@ -130,12 +137,39 @@ fn add(lock: &mut Lock, answer: PlatformAnswer<'_>) {
     lock.platforms.insert(answer.platform.to_owned(), platform);
 }
 
+fn names_of(universe: &Universe, features: &[CandidateId]) -> Vec<String> {
+    let mut names: Vec<_> =
+        features.iter().filter_map(|&id| universe.feature(id)).map(str::to_owned).collect();
+    names.sort_unstable();
+    names
+}
+
 struct View<'a> {
     universe: &'a Universe,
     chosen: FxHashSet<CandidateId>,
 }
 
 impl View<'_> {
+    /// What a package needs with some of its features, and what satisfies that.
+    fn depends(&self, id: CandidateId, features: &[CandidateId]) -> Vec<LockedNeed> {
+        let own = self.universe.candidate(id).facts.requires.iter();
+        let mut depends: Vec<_> = own.map(|requirement| self.need(requirement)).collect();
+        for &feature in features {
+            for requirement in &self.universe.candidate(feature).facts.requires {
+                let mut within = false;
+                Universe::leaves(&requirement.need, &mut |set, _| {
+                    let mut members = self.universe.set(set).members.iter();
+                    within |= members.any(|&member| self.universe.base(member) == id);
+                });
+                let need = self.need(requirement);
+                if !within && !depends.contains(&need) {
+                    depends.push(need);
+                }
+            }
+        }
+        depends
+    }
+
     fn need(&self, requirement: &Requirement) -> LockedNeed {
         let mut by = Vec::new();
         self.satisfied(&requirement.need, &mut by);
@@ -168,6 +202,9 @@ impl View<'_> {
         Universe::leaves(need, &mut |set, _| {
             let member = self.universe.set(set).members.iter().find(|id| self.chosen.contains(id));
             let Some(&id) = member else { return };
+            if self.universe.feature(id).is_some() {
+                return;
+            }
             let candidate = self.universe.candidate(id);
             match self.universe.name(candidate.name).kind {
                 NameKind::Package => by.push(self.universe.candidate_key(id)),

@@ -222,6 +222,9 @@ pub struct LockedPackage {
     /// What the ecosystem says about the version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub marks: Vec<Mark>,
+    /// The parts of it that are switched on, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
     /// The file that states its facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,

@@ -10,5 +10,5 @@ mod load;
 mod text;
 mod universe;
 
-pub use load::{Ask, LoadError, load};
-pub use universe::{Candidate, CandidateId, Name, Universe, VersionSet};
+pub use load::{Ask, Keep, LoadError, Loader, load};
+pub use universe::{Candidate, CandidateId, FeatureOf, Name, Universe, VersionSet};

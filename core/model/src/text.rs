@@ -2,7 +2,7 @@
 
 use crate::{CandidateId, Universe};
 use std::fmt::Write as _;
-use x2nix_protocol::{NameId, Need, Origin, Requirement, SetId};
+use x2nix_protocol::{Leaf, NameId, Need, Origin, Requirement, SetId};
 
 impl Universe {
     /// A name as messages show it: `dune`, or `dune (host tools)` outside the main context.
@@ -60,25 +60,53 @@ impl Universe {
     fn write_need(&self, out: &mut String, need: &Need, nested: bool) {
         let (parts, joint, empty) = match need {
             Need::Set(set) => return out.push_str(&self.set_text(*set)),
-            Need::Leaf(leaf) => return out.push_str(&self.set_text(leaf.set)),
+            Need::Leaf(leaf) => return out.push_str(&self.leaf_text(leaf)),
             Need::All { all } => (all, " & ", "nothing"),
             Need::Any { any } => (any, " | ", "something that does not exist"),
         };
-        match parts.as_slice() {
+        // A package with features is a package and its features, in one bucket or another; that is
+        // how it is reduced, and not what anybody wrote.
+        let with_features =
+            parts.iter().any(|part| matches!(part, Need::Leaf(leaf) if !leaf.features.is_empty()));
+        let shown = |part: &&Need| match part {
+            Need::Leaf(leaf) if with_features => {
+                self.name(self.set(leaf.set).name).feature_of.is_none()
+            }
+            _ => true,
+        };
+        let count = parts.iter().filter(shown).count();
+        let mut texts: Vec<String> = Vec::with_capacity(count);
+        for part in parts.iter().filter(shown) {
+            let mut text = String::new();
+            self.write_need(&mut text, part, nested || count > 1);
+            if texts.last() != Some(&text) {
+                texts.push(text);
+            }
+        }
+        match texts.as_slice() {
             [] => out.push_str(empty),
-            [only] => self.write_need(out, only, nested),
-            parts => {
+            [only] => out.push_str(only),
+            texts => {
                 let (open, close) = if nested { ("(", ")") } else { ("", "") };
                 out.push_str(open);
-                for (position, part) in parts.iter().enumerate() {
-                    if position > 0 {
-                        out.push_str(joint);
-                    }
-                    self.write_need(out, part, true);
-                }
+                out.push_str(&texts.join(joint));
                 out.push_str(close);
             }
         }
+    }
+
+    /// One edge: `serde[derive] ^1.0`.
+    fn leaf_text(&self, leaf: &Leaf) -> String {
+        let set = self.set(leaf.set);
+        let mut text = self.name_text(set.name);
+        if !leaf.features.is_empty() {
+            text.push_str(&format!("[{}]", leaf.features.join(", ")));
+        }
+        if !set.text.is_empty() {
+            text.push(' ');
+            text.push_str(&set.text);
+        }
+        text
     }
 
     /// Where a requirement is written: its own place, or a line of its owner's file.

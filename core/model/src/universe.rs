@@ -34,6 +34,19 @@ pub struct Name {
     pub loaded: bool,
     /// If it is unknown: known names that look like it, the nearest first.
     pub similar: Vec<String>,
+    /// Where it is no name of the plugin but a feature of one: of which.
+    pub feature_of: Option<FeatureOf>,
+    /// The number by which the plugin knows it.
+    pub asked_as: Option<NameId>,
+}
+
+/// A feature that is a name of its own; its candidates are those of its package, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureOf {
+    /// The package.
+    pub name: NameId,
+    /// The feature.
+    pub feature: String,
 }
 
 /// One version of a name, and what the plugin stated of it.
@@ -45,8 +58,26 @@ pub struct Candidate {
     pub bucket: u32,
     /// Whether a chain of requirements leads from the roots to it.
     pub reached: bool,
-    /// The facts.
+    /// Whether it is known what it needs. Where it is not, it counts as needing nothing, so that an
+    /// answer with it is too good to be true and one without it is not.
+    pub known: bool,
+    /// What it requires as it was stated, where [`Candidate::facts`] has that reduced.
+    pub stated: Option<Vec<Requirement>>,
+    /// The facts, requirements in the terms of names alone.
     pub facts: protocol::Candidate,
+}
+
+impl Candidate {
+    /// Takes it out of the choice.
+    pub(crate) fn exclude(&mut self, reason: String) {
+        self.reached = false;
+        self.facts.excluded.get_or_insert(reason);
+    }
+
+    /// What it requires as it was stated.
+    pub fn stated(&self) -> &[Requirement] {
+        self.stated.as_deref().unwrap_or(&self.facts.requires)
+    }
 }
 
 /// A set of versions of one name.
@@ -75,9 +106,33 @@ pub struct Universe {
     pub classes: Vec<String>,
     /// What the user asked for.
     pub roots: Vec<Requirement>,
+    /// The same as it was stated, where that is reduced.
+    pub stated_roots: Option<Vec<Requirement>>,
 }
 
 impl Universe {
+    /// The version that a feature is of; a plain candidate itself.
+    pub fn base(&self, id: CandidateId) -> CandidateId {
+        let name = self.name(self.candidate(id).name);
+        match &name.feature_of {
+            Some(of) => {
+                CandidateId(self.name(of.name).candidates.start + (id.0 - name.candidates.start))
+            }
+            None => id,
+        }
+    }
+
+    /// The feature that a candidate is, if it is one.
+    pub fn feature(&self, id: CandidateId) -> Option<&str> {
+        let of = self.name(self.candidate(id).name).feature_of.as_ref();
+        of.map(|of| of.feature.as_str())
+    }
+
+    /// What the user asked for, as it was stated.
+    pub fn stated_roots(&self) -> &[Requirement] {
+        self.stated_roots.as_deref().unwrap_or(&self.roots)
+    }
+
     /// A name.
     pub fn name(&self, id: NameId) -> &Name {
         &self.names[id.index()]

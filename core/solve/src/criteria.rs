@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 use x2nix_model::{CandidateId, Universe};
-use x2nix_protocol::{Criterion, Mark, Measure, NameId, NameKind, Scope};
+use x2nix_protocol::{Criterion, Granularity, Mark, Measure, NameId, NameKind, Need, Scope, SetId};
 
 /// The values of the criteria in their order; the lexicographically smallest is the best.
 pub type Score = Vec<u64>;
@@ -43,6 +43,7 @@ pub(crate) fn cost(universe: &Universe, measure: Measure, id: CandidateId) -> u6
             wholesome(universe, universe.candidates_of(name).rev().take_while(|&other| other > id))
         }
         Measure::Count => 1,
+        Measure::PassedOver => 0,
     }
 }
 
@@ -54,12 +55,92 @@ pub fn score(universe: &Universe, chosen: &[CandidateId], criteria: &[Criterion]
     criteria
         .iter()
         .map(|criterion| {
+            if criterion.measure == Measure::PassedOver {
+                return passed_over(universe, chosen);
+            }
             let counts = |id: &&CandidateId| match criterion.over {
-                Scope::All => true,
+                Scope::All | Scope::Nearest => true,
                 Scope::Requested => requested.contains(&universe.candidate(**id).name),
             };
             let measured = chosen.iter().filter(packages).filter(counts);
             measured.map(|&id| cost(universe, criterion.measure, id)).sum()
         })
         .collect()
+}
+
+/// How many alternatives an answer passes over: of each formula that somebody needs, those before the
+/// first that holds; of each set that spans buckets, the buckets before that of its newest chosen
+/// member. What many say alike counts once.
+fn passed_over(universe: &Universe, chosen: &[CandidateId]) -> u64 {
+    let mut counter = PassedOver {
+        universe,
+        chosen: chosen.iter().copied().collect(),
+        needs: FxHashSet::default(),
+        sets: FxHashSet::default(),
+        count: 0,
+    };
+    for root in universe.roots.iter().filter(|root| !root.optional) {
+        counter.need(&root.need);
+    }
+    for &id in chosen {
+        for requirement in universe.candidate(id).facts.requires.iter().filter(|it| !it.optional) {
+            counter.need(&requirement.need);
+        }
+    }
+    counter.count
+}
+
+struct PassedOver<'u> {
+    universe: &'u Universe,
+    chosen: FxHashSet<CandidateId>,
+    needs: FxHashSet<&'u Need>,
+    sets: FxHashSet<SetId>,
+    count: u64,
+}
+
+impl<'u> PassedOver<'u> {
+    fn need(&mut self, need: &'u Need) {
+        match need {
+            Need::Set(set) => self.set(*set),
+            Need::Leaf(leaf) => self.set(leaf.set),
+            Need::All { all } => all.iter().for_each(|part| self.need(part)),
+            Need::Any { any } => {
+                let held = any.iter().position(|part| self.holds(part));
+                if self.needs.insert(need)
+                    && let Some(held) = held
+                {
+                    self.count += held as u64;
+                    self.need(&any[held]);
+                }
+            }
+        }
+    }
+
+    fn set(&mut self, set: SetId) {
+        if self.universe.name(self.universe.set(set).name).granularity != Granularity::Bucket
+            || !self.sets.insert(set)
+        {
+            return;
+        }
+        let mut before = Vec::new();
+        for id in self.universe.choices(set) {
+            let bucket = self.universe.candidate(id).bucket;
+            if self.chosen.contains(&id) {
+                self.count += before.iter().filter(|&&other| other != bucket).count() as u64;
+                return;
+            }
+            if !before.contains(&bucket) {
+                before.push(bucket);
+            }
+        }
+    }
+
+    fn holds(&self, need: &Need) -> bool {
+        match need {
+            Need::Set(set) => self.universe.choices(*set).any(|id| self.chosen.contains(&id)),
+            Need::Leaf(leaf) => self.universe.choices(leaf.set).any(|id| self.chosen.contains(&id)),
+            Need::All { all } => all.iter().all(|part| self.holds(part)),
+            Need::Any { any } => any.iter().any(|part| self.holds(part)),
+        }
+    }
 }

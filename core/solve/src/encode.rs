@@ -12,7 +12,8 @@
 //!   disjunction with thousands of owners is encoded once.
 //! - **A conflict** with a set is a constraint: if that name is chosen, then outside the set.
 //! - **A class** is a name too: one solvable for each of its member names, required by every
-//!   candidate of that name. Only one solvable of a name can be chosen.
+//!   candidate of that name. Only one solvable of a name can be chosen. A class of versions has one for
+//!   each of its candidates.
 //! - **A forbidden cycle** is one more root: a formula name whose solvables each exclude one member.
 //!
 //! # The safe subset
@@ -94,6 +95,8 @@ pub(crate) struct Encoding<'u> {
     name_of: Vec<NameId>,
     /// The member names of classes that have more than one loaded: virtual name and solvable.
     class_members: FxHashMap<(ClassId, NameId), (u32, u32)>,
+    /// The same for classes of versions.
+    exclusive_members: FxHashMap<(ClassId, CandidateId), (u32, u32)>,
     oldest_first: bool,
     tables: RefCell<Tables>,
     roots: Vec<Wish>,
@@ -126,11 +129,13 @@ impl<'u> Encoding<'u> {
             name_base,
             name_of,
             class_members: FxHashMap::default(),
+            exclusive_members: FxHashMap::default(),
             oldest_first: rank.is_some_and(|criterion| criterion.measure == Measure::Lead),
             tables: RefCell::default(),
             roots: Vec::new(),
         };
         encoding.add_classes();
+        encoding.add_exclusive();
         let mut wishes = Vec::new();
         for root in roots.iter().filter(|root| !root.optional) {
             encoding.wish(&root.need, &mut wishes);
@@ -199,6 +204,24 @@ impl<'u> Encoding<'u> {
                 self.add_virtual(group.iter().map(|_| KnownDependencies::default()).collect());
             let first = self.tables.borrow().virtuals[name as usize].solvables.start;
             self.class_members
+                .extend((first..).zip(group).map(|(solvable, &member)| (member, (name, solvable))));
+        }
+    }
+
+    fn add_exclusive(&mut self) {
+        let mut members: Vec<(ClassId, CandidateId)> = Vec::new();
+        for (id, candidate) in (0..).map(CandidateId).zip(&self.universe.candidates) {
+            if candidate.reached {
+                members.extend(candidate.facts.exclusive.iter().map(|&class| (class, id)));
+            }
+        }
+        members.sort_unstable();
+        members.dedup();
+        for group in members.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
+            let name =
+                self.add_virtual(group.iter().map(|_| KnownDependencies::default()).collect());
+            let first = self.tables.borrow().virtuals[name as usize].solvables.start;
+            self.exclusive_members
                 .extend((first..).zip(group).map(|(solvable, &member)| (member, (name, solvable))));
         }
     }
@@ -320,6 +343,11 @@ impl<'u> Encoding<'u> {
         }
         for &class in &candidate.facts.classes {
             if let Some(&(name, solvable)) = self.class_members.get(&(class, candidate.name)) {
+                wishes.push(self.set(SolverSet::Only(name, solvable)).into());
+            }
+        }
+        for &class in &candidate.facts.exclusive {
+            if let Some(&(name, solvable)) = self.exclusive_members.get(&(class, id)) {
                 wishes.push(self.set(SolverSet::Only(name, solvable)).into());
             }
         }

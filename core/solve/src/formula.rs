@@ -16,7 +16,7 @@
 use batsat::{Lit, Var};
 use rustc_hash::{FxHashMap, FxHashSet};
 use x2nix_model::{CandidateId, Universe};
-use x2nix_protocol::{ClassId, NameId, Need, SetId};
+use x2nix_protocol::{ClassId, Granularity, NameId, Need, SetId};
 
 /// What makes a fact one fact: who states it, and what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +61,9 @@ pub(crate) struct Formula<'u> {
     pub(crate) groups: Vec<Vec<CandidateId>>,
     /// Disjunctions: the literal that makes one of the others hold, and those, the preferred one first.
     pub(crate) choices: Vec<(Lit, Vec<Lit>)>,
+    /// The same for sets that span buckets: the literal that makes a member of one of the buckets
+    /// chosen, and those of the buckets, that of the newest member first.
+    pub(crate) spans: Vec<(Lit, Vec<Lit>)>,
     /// The facts that have a guard, in the order in which they turn up.
     pub(crate) facts: Vec<Guarded<'u>>,
 }
@@ -153,6 +156,7 @@ impl<'u> Writer<'u> {
         let universe = self.universe;
         self.candidates();
         self.classes();
+        self.exclusive();
         for (position, root) in universe.roots.iter().enumerate().filter(|(_, root)| !root.optional)
         {
             if let Some(premises) = self.premises(None, Key::Root(position)) {
@@ -285,6 +289,28 @@ impl<'u> Writer<'u> {
         }
     }
 
+    fn exclusive(&mut self) {
+        let mut members: Vec<(ClassId, CandidateId)> = Vec::new();
+        for &id in self.formula.groups.iter().flatten() {
+            let classes = self.universe.candidate(id).facts.exclusive.iter();
+            members.extend(classes.map(|&class| (class, id)));
+        }
+        members.sort_unstable();
+        members.dedup();
+        for class in members.chunk_by(|a, b| a.0 == b.0) {
+            let mut literals = Vec::new();
+            for &(class, member) in class {
+                let literal = self.fresh();
+                let name = self.universe.candidate(member).name;
+                if let Some(premises) = self.premises(Some(member), Key::Class(name, class)) {
+                    self.imply(premises, [literal]);
+                }
+                literals.push(literal);
+            }
+            self.at_most_one(&literals, [None; 2]);
+        }
+    }
+
     fn facts(&mut self, id: CandidateId) {
         let candidate = self.universe.candidate(id);
         if let Some(reason) = &candidate.facts.excluded {
@@ -357,11 +383,47 @@ impl<'u> Writer<'u> {
             only
         } else {
             let literal = self.fresh();
-            self.add([!literal].into_iter().chain(members));
+            let buckets = self.buckets(set);
+            if buckets.len() > 1 {
+                let parts: Vec<Lit> = buckets
+                    .into_iter()
+                    .map(|bucket| {
+                        let part = self.fresh();
+                        self.add([!part].into_iter().chain(bucket));
+                        part
+                    })
+                    .collect();
+                self.add([!literal].into_iter().chain(parts.iter().copied()));
+                self.formula.spans.push((literal, parts));
+            } else {
+                self.add([!literal].into_iter().chain(members));
+            }
             literal
         };
         self.sets[0][set.index()] = Some(literal);
         literal
+    }
+
+    /// The members of a set by the buckets that it spans, that of its newest member first; nothing
+    /// where buckets are no choice between older and newer.
+    fn buckets(&self, set: SetId) -> Vec<Vec<Lit>> {
+        let set = self.universe.set(set);
+        if self.universe.name(set.name).granularity != Granularity::Bucket {
+            return Vec::new();
+        }
+        let mut numbers: Vec<u32> = Vec::new();
+        let mut buckets: Vec<Vec<Lit>> = Vec::new();
+        for &id in &set.members {
+            let Some(literal) = self.chosen(id) else { continue };
+            let bucket = self.universe.candidate(id).bucket;
+            if let Some(position) = numbers.iter().position(|&number| number == bucket) {
+                buckets[position].push(literal);
+            } else {
+                numbers.push(bucket);
+                buckets.push(vec![literal]);
+            }
+        }
+        buckets
     }
 
     /// A literal that holds if one of a set is chosen; none if none can be.

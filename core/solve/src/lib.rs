@@ -15,6 +15,7 @@ mod answer;
 mod bound;
 mod criteria;
 mod cycle;
+mod distance;
 mod encode;
 mod explain;
 mod formula;

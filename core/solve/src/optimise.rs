@@ -29,7 +29,8 @@
 //! Alternatives of a formula are given in order of preference. Among the answers that are the best by
 //! the criteria, the one is taken that passes over the fewest alternatives, in all formulas together:
 //! the last criterion, whatever the policy. It says nothing about the others, so a search that gives
-//! up in it leaves them proved.
+//! up in it leaves them proved. A policy may put it first ([`Measure::PassedOver`]); then the buckets that
+//! a set spans are alternatives too, the newest first.
 //!
 //! # Bounds
 //!
@@ -39,12 +40,13 @@
 
 mod totalizer;
 
-use crate::{Preference, Stop, bound::Bound, criteria, formula::Formula};
+use crate::{Preference, Stop, bound::Bound, criteria, distance::Distances, formula::Formula};
 use batsat::{Lit, Solver, SolverInterface, SolverOpts, Var, lbool};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::rc::Rc;
 use totalizer::Totalizer;
 use x2nix_model::{CandidateId, Universe};
-use x2nix_protocol::{NameKind, Scope};
+use x2nix_protocol::{Criterion, Measure, NameKind, Scope};
 
 /// How many conflicts one optimisation may meet. Real requests of opam meet a few thousand.
 const CONFLICTS: u64 = 200_000;
@@ -66,8 +68,17 @@ pub(crate) fn optimise(
 ) -> Option<Best> {
     let mut search = Search::new(Formula::new(universe, forbidden), preference.stop.clone());
     let mut best: Option<Best> = None;
+    let mut passed_over = false;
     for criterion in stages(universe, preference) {
-        let chains = search.costs(criterion);
+        let chains = match criterion {
+            Counted::Candidates(cost) => search.costs(cost),
+            Counted::PassedOver => {
+                passed_over = true;
+                let mut chains = search.alternatives();
+                chains.append(&mut search.spans());
+                chains
+            }
+        };
         let stage = search.minimise(chains);
         match stage {
             Stage::Best => {
@@ -82,7 +93,7 @@ pub(crate) fn optimise(
             }
         }
     }
-    if let Some(best) = &mut best {
+    if let (Some(best), false) = (&mut best, passed_over) {
         let chains = search.alternatives();
         if let Stage::Best = search.minimise(chains) {
             best.chosen = search.model();
@@ -91,36 +102,60 @@ pub(crate) fn optimise(
     best
 }
 
-/// What each candidate costs, criterion by criterion. First comes what a lock has: leaving it costs.
-fn stages<'a>(
-    universe: &'a Universe,
-    preference: &'a Preference<'_>,
-) -> impl Iterator<Item = Box<dyn Fn(CandidateId) -> u64 + 'a>> {
-    let requested = criteria::requested(universe);
-    let kept_names: rustc_hash::FxHashSet<_> = preference
-        .kept
-        .iter()
-        .map(|&id| (universe.candidate(id).name, universe.candidate(id).bucket))
-        .collect();
-    let leaving = (!kept_names.is_empty()).then(|| {
+/// What one stage counts.
+enum Counted<'a> {
+    /// What each candidate costs.
+    Candidates(Box<dyn Fn(CandidateId) -> u64 + 'a>),
+    /// Alternatives that are passed over.
+    PassedOver,
+}
+
+/// What each stage counts, criterion by criterion. First comes what a lock has: leaving it costs.
+fn stages<'a>(universe: &'a Universe, preference: &'a Preference<'_>) -> Vec<Counted<'a>> {
+    let requested = Rc::new(criteria::requested(universe));
+    // Another bucket of a name that is kept is a departure too: what was enough may stay enough.
+    let kept_names: FxHashSet<_> =
+        preference.kept.iter().map(|&id| universe.candidate(id).name).collect();
+    let mut stages = Vec::new();
+    if !kept_names.is_empty() {
         let cost = move |id: CandidateId| {
-            let candidate = universe.candidate(id);
-            let known = kept_names.contains(&(candidate.name, candidate.bucket));
+            let known = kept_names.contains(&universe.candidate(id).name);
             u64::from(known && !preference.kept.contains(&id))
         };
-        Box::new(cost) as Box<dyn Fn(CandidateId) -> u64>
-    });
-    let measured = preference.criteria.iter().map(move |&criterion| {
-        let requested = requested.clone();
+        stages.push(Counted::Candidates(Box::new(cost)));
+    }
+    for &Criterion { measure, over } in preference.criteria {
+        if measure == Measure::PassedOver {
+            stages.push(Counted::PassedOver);
+            continue;
+        }
         let cost = move |id: CandidateId| {
             let name = universe.candidate(id).name;
-            let counts = universe.name(name).kind == NameKind::Package
-                && (criterion.over == Scope::All || requested.contains(&name));
-            if counts { criteria::cost(universe, criterion.measure, id) } else { 0 }
+            let is_package = universe.name(name).kind == NameKind::Package;
+            if is_package { criteria::cost(universe, measure, id) } else { 0 }
         };
-        Box::new(cost) as Box<dyn Fn(CandidateId) -> u64>
-    });
-    leaving.into_iter().chain(measured)
+        match over {
+            Scope::All => stages.push(Counted::Candidates(Box::new(cost))),
+            Scope::Requested => {
+                let requested = Rc::clone(&requested);
+                let cost = move |id: CandidateId| {
+                    if requested.contains(&universe.candidate(id).name) { cost(id) } else { 0 }
+                };
+                stages.push(Counted::Candidates(Box::new(cost)));
+            }
+            Scope::Nearest => {
+                let distances = Rc::new(Distances::new(universe));
+                for distance in distances.all() {
+                    let distances = Rc::clone(&distances);
+                    let cost = move |id: CandidateId| {
+                        if distances.of(universe, id) == distance { cost(id) } else { 0 }
+                    };
+                    stages.push(Counted::Candidates(Box::new(cost)));
+                }
+            }
+        }
+    }
+    stages
 }
 
 /// How minimising one criterion ended.
@@ -150,6 +185,7 @@ struct Search {
     formula_vars: FxHashMap<CandidateId, Var>,
     groups: Vec<Vec<CandidateId>>,
     choices: Vec<(Lit, Vec<Lit>)>,
+    spans: Vec<(Lit, Vec<Lit>)>,
     /// Whether the clauses are known to have no model at all.
     broken: bool,
 }
@@ -170,6 +206,7 @@ impl Search {
             formula_vars: formula.candidates,
             groups: formula.groups,
             choices: formula.choices,
+            spans: formula.spans,
             broken,
         }
     }
@@ -260,8 +297,19 @@ impl Search {
 
     /// One chain for each disjunction: each alternative that is passed over costs.
     fn alternatives(&mut self) -> Vec<Chain> {
+        let choices = std::mem::take(&mut self.choices);
+        self.passed_over(choices)
+    }
+
+    /// The same for each set that spans buckets.
+    fn spans(&mut self) -> Vec<Chain> {
+        let spans = std::mem::take(&mut self.spans);
+        self.passed_over(spans)
+    }
+
+    fn passed_over(&mut self, choices: Vec<(Lit, Vec<Lit>)>) -> Vec<Chain> {
         let mut chains = Vec::new();
-        for (holds, parts) in std::mem::take(&mut self.choices) {
+        for (holds, parts) in choices {
             let mut steps = Vec::new();
             let mut passed = holds;
             for &part in parts.iter().rev().skip(1).rev() {

@@ -45,25 +45,27 @@ pub enum Violation {
 ///
 /// All ways in which it does not hold, in a fixed order.
 pub fn verify(universe: &Universe, chosen: &[CandidateId]) -> Result<(), Vec<Violation>> {
-    let set: FxHashSet<CandidateId> = chosen.iter().copied().collect();
+    let answer = Answer::new(universe, chosen);
+    let set = &answer.chosen;
     let text = |id: CandidateId| universe.candidate_text(id);
     let mut found = Vec::new();
 
-    for root in &universe.roots {
-        if !root.optional && !holds(universe, &root.need, &set) {
+    for root in universe.stated_roots() {
+        if !root.optional && !holds(universe, &root.need, &answer) {
             let need = universe.need_text(&root.need);
             found.push(Violation::Unmet { owner: "the request".into(), need });
         }
     }
     let mut buckets: FxHashMap<(NameId, u32), CandidateId> = FxHashMap::default();
     let mut classes: FxHashMap<ClassId, CandidateId> = FxHashMap::default();
+    let mut exclusive: FxHashMap<ClassId, CandidateId> = FxHashMap::default();
     for &id in chosen {
         let candidate = universe.candidate(id);
         if let Some(reason) = &candidate.facts.excluded {
             found.push(Violation::Excluded(text(id), reason.clone()));
         }
-        for requirement in &candidate.facts.requires {
-            if !requirement.optional && !holds(universe, &requirement.need, &set) {
+        for requirement in candidate.stated() {
+            if !requirement.optional && !holds(universe, &requirement.need, &answer) {
                 found.push(Violation::Unmet {
                     owner: text(id),
                     need: universe.need_text(&requirement.need),
@@ -93,6 +95,12 @@ pub fn verify(universe: &Universe, chosen: &[CandidateId]) -> Result<(), Vec<Vio
                 classes.insert(class, id);
             }
         }
+        for &class in &candidate.facts.exclusive {
+            if let Some(other) = exclusive.insert(class, id) {
+                found.push(Violation::Class(text(other), text(id), universe.class(class).into()));
+            }
+        }
+        found.extend(feature(universe, id, &answer));
         if let Some(other) = buckets.insert((candidate.name, candidate.bucket), id) {
             found.push(Violation::Granularity(text(other), text(id)));
         }
@@ -101,7 +109,7 @@ pub fn verify(universe: &Universe, chosen: &[CandidateId]) -> Result<(), Vec<Vio
         let names: Vec<_> = members.iter().map(|&id| text(id)).collect();
         found.push(Violation::Cycle(names.join(" -> ")));
     }
-    let reached = reached(universe, &set);
+    let reached = reached(universe, set);
     found.extend(
         chosen
             .iter()
@@ -113,13 +121,45 @@ pub fn verify(universe: &Universe, chosen: &[CandidateId]) -> Result<(), Vec<Vio
     if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
+/// What was chosen, and which features of it are on.
+struct Answer<'u> {
+    chosen: FxHashSet<CandidateId>,
+    on: FxHashSet<(CandidateId, &'u str)>,
+}
+
+impl<'u> Answer<'u> {
+    fn new(universe: &'u Universe, chosen: &[CandidateId]) -> Self {
+        let on = chosen.iter().filter_map(|&id| Some((universe.base(id), universe.feature(id)?)));
+        Self { chosen: chosen.iter().copied().collect(), on: on.collect() }
+    }
+}
+
+/// What does not hold of a feature that is on: its package is chosen and has it, and the features that
+/// it switches on are on.
+fn feature(universe: &Universe, id: CandidateId, answer: &Answer<'_>) -> Option<Violation> {
+    let feature = universe.feature(id)?;
+    let of = universe.base(id);
+    let mut stated = universe.candidate(of).facts.features.iter();
+    let missing = match stated.find(|it| it.name == feature) {
+        _ if !answer.chosen.contains(&of) => universe.candidate_text(of),
+        None => format!("a feature {feature}"),
+        Some(stated) => {
+            stated.enables.iter().find(|it| !answer.on.contains(&(of, it.as_str())))?.clone()
+        }
+    };
+    Some(Violation::Unmet { owner: universe.candidate_text(id), need: missing })
+}
+
 /// Whether a formula holds among chosen candidates.
-fn holds(universe: &Universe, need: &Need, chosen: &FxHashSet<CandidateId>) -> bool {
+fn holds(universe: &Universe, need: &Need, answer: &Answer<'_>) -> bool {
     match need {
-        Need::Set(set) => universe.set(*set).members.iter().any(|id| chosen.contains(id)),
-        Need::Leaf(leaf) => universe.set(leaf.set).members.iter().any(|id| chosen.contains(id)),
-        Need::All { all } => all.iter().all(|part| holds(universe, part, chosen)),
-        Need::Any { any } => any.iter().any(|part| holds(universe, part, chosen)),
+        Need::Set(set) => universe.set(*set).members.iter().any(|id| answer.chosen.contains(id)),
+        Need::Leaf(leaf) => universe.set(leaf.set).members.iter().any(|&id| {
+            let on = |name: &String| answer.on.contains(&(id, name.as_str()));
+            answer.chosen.contains(&id) && leaf.features.iter().all(on)
+        }),
+        Need::All { all } => all.iter().all(|part| holds(universe, part, answer)),
+        Need::Any { any } => any.iter().any(|part| holds(universe, part, answer)),
     }
 }
 

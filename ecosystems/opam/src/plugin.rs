@@ -50,6 +50,7 @@ impl Plugin for OpamPlugin {
             title: "OCaml packages of opam repositories".into(),
             purl_type: Some("opam".into()),
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: [vec![
                 flag("with-test", "Include what the tests of the requested packages need"),
                 flag("with-doc", "Include what the documentation of the requested packages needs"),

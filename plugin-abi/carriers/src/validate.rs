@@ -18,6 +18,7 @@ const ANSWERS: &[(&str, &str)] = &[
     (method::NAMES, "names-answer"),
     (method::FACTS, "facts-answer"),
     (method::MEMBERS, "members-answer"),
+    (method::DETAILS, "details-answer"),
     (method::BUILD, "build-answer"),
     (method::EXPORT, "export-answer"),
 ];

@@ -18,10 +18,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 use x2nix_protocol::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
-    FactsRequest, FetchAnswer, FetchRequest, Host, ListAnswer, ListRequest, MembersAnswer,
-    MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened, OpenedTree, PROTOCOL_OLDEST,
-    PROTOCOL_VERSION, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
+    BuildAnswer, BuildRequest, Describe, DetailsAnswer, DetailsRequest, Diagnostic, ExportAnswer,
+    ExportRequest, FactsAnswer, FactsRequest, FetchAnswer, FetchRequest, Host, ListAnswer,
+    ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened,
+    OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin, PluginResult, ReadAnswer, ReadRequest,
+    Session,
     message::{Document, HostLine, Line, Reply, Server, encode, method, reply, unknown},
 };
 
@@ -259,6 +260,10 @@ impl Session for Talk {
 
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer> {
         self.ask(method::MEMBERS, request)
+    }
+
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        self.ask(method::DETAILS, request)
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {

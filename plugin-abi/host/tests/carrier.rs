@@ -28,6 +28,7 @@ impl Plugin for Echo {
             title: "Echo".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: BTreeMap::from([("default".into(), vec![])]),

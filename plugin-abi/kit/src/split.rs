@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 use x2nix_protocol::{
-    BuildAnswer, BuildRequest, Describe, FactsAnswer, FactsRequest, Host, MembersAnswer,
-    MembersRequest, OpenRequest, Opened, Plugin, PluginResult, Session,
+    BuildAnswer, BuildRequest, Describe, DetailsAnswer, DetailsRequest, FactsAnswer, FactsRequest,
+    Host, MembersAnswer, MembersRequest, OpenRequest, Opened, Plugin, PluginResult, Session,
 };
 
 /// A plugin that is asked for one name and one set at a time.
@@ -66,6 +66,22 @@ impl Session for SplitSession {
         }
         if self.backwards {
             whole.sets.reverse();
+        }
+        Ok(whole)
+    }
+
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        let mut whole = DetailsAnswer::default();
+        for candidates in self.cut(&request.candidates) {
+            let mut part = self.session.details(&DetailsRequest { candidates })?;
+            whole.dictionary.names.append(&mut part.dictionary.names);
+            whole.dictionary.sets.append(&mut part.dictionary.sets);
+            whole.dictionary.classes.append(&mut part.dictionary.classes);
+            whole.candidates.append(&mut part.candidates);
+            whole.notes.append(&mut part.notes);
+        }
+        if self.backwards {
+            whole.candidates.reverse();
         }
         Ok(whole)
     }

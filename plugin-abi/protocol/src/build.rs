@@ -35,13 +35,16 @@ pub struct Selection {
 
 /// One chosen candidate.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 pub struct Chosen {
     /// The name.
     pub name: NameId,
     /// The position in its list of candidates.
     pub candidate: u32,
+    /// The parts of it that are switched on, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub features: Vec<String>,
 }
 
 /// The answer to [`BuildRequest`].

@@ -23,6 +23,9 @@ pub struct Describe {
     /// Command-line options of `resolve` that this plugin understands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<OptionSpec>,
+    /// Whether it knows where packages come from where the user names no repository.
+    #[serde(default, skip_serializing_if = "crate::facts::is_default")]
+    pub finds_repositories: bool,
     /// Files that it can write for other tools: `export --NAME`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exports: Vec<ExportSpec>,
@@ -108,6 +111,10 @@ pub enum Measure {
     Lead,
     /// Packages.
     Count,
+    /// For each requirement, how many alternatives are passed over before one that holds: of a
+    /// formula, the ones before it; of a set that spans buckets, the newer buckets. It counts over
+    /// all.
+    PassedOver,
 }
 
 /// Over which of the chosen packages a [`Criterion`] counts.
@@ -118,4 +125,7 @@ pub enum Scope {
     Requested,
     /// All.
     All,
+    /// All, the nearest first: what the roots require goes before what that requires in turn, and so
+    /// on. A package that is needed at several distances counts at the smallest.
+    Nearest,
 }

@@ -300,6 +300,8 @@ pub enum Mark {
     Avoid,
     /// Withdrawn: only where a lock has it already.
     Yanked,
+    /// The project's own lock file, that of the ecosystem's tool, has it: it is kept where it fits.
+    Locked,
 }
 
 /// Where a package is built.
@@ -345,9 +347,18 @@ pub struct Candidate {
     /// Its classes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassId>,
+    /// Classes of which one *version* at most is chosen, be it of this name or another (Cargo's
+    /// `links`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclusive: Vec<ClassId>,
     /// Parts that can be switched on, each with what it needs in turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub features: Vec<Feature>,
+    /// What it needs, its conflicts, classes and features are not told here: they are asked for, with
+    /// [`DetailsRequest`], if it comes into question. Its version, bucket, marks and whether it is
+    /// excluded are told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub deferred: bool,
 }
 
 /// A part of a package that can be switched on.
@@ -355,6 +366,9 @@ pub struct Candidate {
 pub struct Feature {
     /// Its name.
     pub name: String,
+    /// Others of the same package that it switches on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub enables: Vec<String>,
     /// What it needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<Requirement>,
@@ -404,6 +418,37 @@ pub struct FactsAnswer {
     /// One for each name of the request, in its order.
     pub packages: Vec<PackageFacts>,
     /// What the user should know, such as a broken file that was left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Diagnostic>,
+}
+
+/// Asks for what was deferred.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DetailsRequest {
+    /// Candidates that were told of as [`Candidate::deferred`]; none is asked for twice.
+    pub candidates: Vec<CandidatePlace>,
+}
+
+/// A candidate as both sides know it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+pub struct CandidatePlace {
+    /// The name.
+    pub name: NameId,
+    /// The position in its list of candidates.
+    pub candidate: u32,
+}
+
+/// The answer to [`DetailsRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct DetailsAnswer {
+    /// What new numbers in this answer mean.
+    #[serde(default)]
+    pub dictionary: Dictionary,
+    /// One for each candidate of the request, in its order, with all that is known of it.
+    pub candidates: Vec<Candidate>,
+    /// What the user should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Diagnostic>,
 }

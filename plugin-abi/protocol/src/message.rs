@@ -53,6 +53,8 @@ pub mod method {
     pub const FACTS: &str = "facts";
     /// [`Session::members`](crate::Session::members).
     pub const MEMBERS: &str = "members";
+    /// [`Session::details`](crate::Session::details).
+    pub const DETAILS: &str = "details";
     /// [`Session::build`](crate::Session::build).
     pub const BUILD: &str = "build";
     /// [`Session::export`](crate::Session::export).
@@ -142,6 +144,7 @@ impl Server {
             method::NAMES => reply(self.session().and_then(Session::names)),
             method::FACTS => self.asked(request, method, |session, it| session.facts(it)),
             method::MEMBERS => self.asked(request, method, |session, it| session.members(it)),
+            method::DETAILS => self.asked(request, method, |session, it| session.details(it)),
             method::BUILD => self.asked(request, method, |session, it| session.build(it)),
             method::EXPORT => self.asked(request, method, |session, it| session.export(it)),
             other => reply::<()>(Err(unknown(other))),

@@ -1,8 +1,9 @@
 //! The plugin trait: what an ecosystem implements, whatever carries it.
 
 use crate::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
-    FactsRequest, Host, MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest,
+    BuildAnswer, BuildRequest, Describe, DetailsAnswer, DetailsRequest, Diagnostic, ExportAnswer,
+    ExportRequest, FactsAnswer, FactsRequest, Host, MembersAnswer, MembersRequest, NamesAnswer,
+    OpenAnswer, OpenRequest,
 };
 use std::sync::Arc;
 
@@ -37,6 +38,12 @@ pub trait Session: Send {
 
     /// Says which candidates are in some sets.
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer>;
+
+    /// States what was deferred of some candidates; only asked of a plugin that defers.
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        let _ = request;
+        Err(Box::new(Diagnostic::not_supported("details of candidates")))
+    }
 
     /// Lists every package that the inputs know, sorted; for taking stock, never for solving. A plugin
     /// whose ecosystem is too large to list says that it does not.

@@ -1,10 +1,10 @@
 //! The JSON Schemas of the protocol's documents.
 
 use crate::{
-    BuildAnswer, BuildRequest, Describe, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
-    FactsRequest, FetchAnswer, FetchRequest, ListAnswer, ListRequest, MembersAnswer,
-    MembersRequest, NamesAnswer, OpenAnswer, OpenRequest, OpenTreeRequest, OpenedTree,
-    PluginManifest, ReadAnswer, ReadRequest,
+    BuildAnswer, BuildRequest, Describe, DetailsAnswer, DetailsRequest, Diagnostic, ExportAnswer,
+    ExportRequest, FactsAnswer, FactsRequest, FetchAnswer, FetchRequest, ListAnswer, ListRequest,
+    MembersAnswer, MembersRequest, NamesAnswer, OpenAnswer, OpenRequest, OpenTreeRequest,
+    OpenedTree, PluginManifest, ReadAnswer, ReadRequest,
 };
 use schemars::{Schema, schema_for};
 
@@ -34,6 +34,8 @@ documents! {
     "facts-answer" => FactsAnswer,
     "members-request" => MembersRequest,
     "members-answer" => MembersAnswer,
+    "details-request" => DetailsRequest,
+    "details-answer" => DetailsAnswer,
     "names-answer" => NamesAnswer,
     "build-request" => BuildRequest,
     "build-answer" => BuildAnswer,

@@ -23,7 +23,7 @@ use std::{
 use x2nix_core::{
     Failure, Request, RequestInput, Resolution,
     lock::{self, Lock, Optimality},
-    protocol::{Diagnostic, InputKind, OptionValue, Recipe, Role},
+    protocol::{Describe, Diagnostic, InputKind, OptionValue, Recipe, Role},
 };
 use x2nix_plugin_host::inputs::Place;
 
@@ -52,7 +52,13 @@ pub(crate) fn run(
         let folder = Place::Path(places.folder.clone());
         wanted.push(Wanted::new(InputKind::Project, folder, None));
     }
-    wanted.extend(repositories(matches, &settings, &places.folder, previous.as_ref())?);
+    wanted.extend(repositories(
+        &ecosystem.describe,
+        matches,
+        &settings,
+        &places.folder,
+        previous.as_ref(),
+    )?);
     // What the project pins stays at the content that the lock names.
     let pins = previous.iter().flat_map(|lock| &lock.inputs);
     for pin in pins.filter(|input| input.kind == InputKind::Pin) {
@@ -68,6 +74,7 @@ pub(crate) fn run(
     let wishes = wishes(&settings, ecosystem, &request.options);
     package_set.provide(&mut request, &wishes, kept)?;
     request.previous = previous;
+    request.renewed = texts(matches, "update");
     request.build = !dry_run;
     request.fixer = Some(Arc::new(Fetcher::new(matches.get_flag("offline"))));
     let nixpkgs = matches.get_one::<PathBuf>("nixpkgs").map(PathBuf::as_path);
@@ -179,6 +186,7 @@ fn texts(matches: &ArgMatches, name: &str) -> Vec<String> {
 }
 
 pub(super) fn repositories(
+    describe: &Describe,
     matches: &ArgMatches,
     settings: &Settings,
     folder: &Path,
@@ -190,7 +198,7 @@ pub(super) fn repositories(
         let named = settings.repositories.iter();
         places = named.map(|text| place_in_settings(text, folder)).collect::<Result<_, _>>()?;
     }
-    if places.is_empty() {
+    if places.is_empty() && !describe.finds_repositories {
         return Err(Diagnostic::error("request::repository", "there is no repository to choose packages from")
             .help("give one with --repo DIR, FILE.tar.gz, URL or git+URL, or as `repositories = [\"…\"]` in x2nix.toml")
             .into());

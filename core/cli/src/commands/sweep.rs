@@ -65,7 +65,7 @@ pub(crate) fn run(
     let mut settings = Settings::read(folder)?;
     settings.roots.clear();
     let ecosystem = ecosystem(ecosystems, matches, &settings)?;
-    let wanted = repositories(matches, &settings, folder, None)?;
+    let wanted = repositories(&ecosystem.describe, matches, &settings, folder, None)?;
     let opened = open_inputs(ecosystem, &wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);
     let mut request = request(ecosystem, matches, opened.inputs, &settings)?;

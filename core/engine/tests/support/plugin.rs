@@ -7,7 +7,7 @@ use super::{
     shelf::{FILE, TREE},
 };
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use x2nix_protocol::*;
@@ -27,6 +27,13 @@ impl Plugin for ScenarioPlugin {
         let policies = [
             ("default", vec![all(Measure::Avoided), all(Measure::Lag), all(Measure::Count)]),
             ("oldest", vec![all(Measure::Avoided), all(Measure::Lead), all(Measure::Count)]),
+            (
+                "nearest",
+                vec![
+                    all(Measure::PassedOver),
+                    Criterion { measure: Measure::Lag, over: Scope::Nearest },
+                ],
+            ),
         ];
         let previous = OptionSpec {
             name: PREVIOUS.into(),
@@ -41,6 +48,7 @@ impl Plugin for ScenarioPlugin {
             title: "Scenarios of the tests".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![previous],
             exports: vec![ExportSpec {
                 name: EXPORT.into(),
@@ -87,6 +95,8 @@ struct ScenarioSession {
     classes: Vec<String>,
     /// What was announced since the last answer.
     news: Dictionary,
+    /// Of which versions the rest was asked for.
+    asked: HashSet<(String, String)>,
 }
 
 /// The number of an entry, which is new if it was not there before.
@@ -117,6 +127,7 @@ impl ScenarioSession {
             sets: vec![],
             classes: vec![],
             news: Dictionary::default(),
+            asked: HashSet::new(),
         }
     }
 
@@ -229,19 +240,45 @@ impl ScenarioSession {
                 .map(|(line, set)| Conflict { set: self.set(parse_set(set)), line: Some(line) })
                 .collect(),
             classes: facts.classes.iter().map(|class| self.class(class)).collect(),
+            exclusive: facts.exclusive.iter().map(|class| self.class(class)).collect(),
             features: features
-                .map(|(name, requires)| Feature {
-                    name: name.clone(),
-                    requires: self.requirements(requires),
+                .map(|(name, needs)| {
+                    let own = |need: &NeedText| match need {
+                        NeedText::Plain(text) => text.strip_prefix('+').map(str::to_owned),
+                        NeedText::More(_) => None,
+                    };
+                    let (enables, requires): (Vec<_>, Vec<_>) =
+                        needs.iter().cloned().partition(|need| own(need).is_some());
+                    Feature {
+                        name: name.clone(),
+                        enables: enables.iter().filter_map(own).collect(),
+                        requires: self.requirements(&requires),
+                    }
                 })
                 .collect(),
+            deferred: false,
+        }
+    }
+
+    /// What is told of a version at once.
+    fn brief(&mut self, name: &str, version: &str) -> Candidate {
+        let facts = &self.scenario.packages[&format!("{name} {version}")];
+        if !facts.deferred {
+            return self.candidate(name, version);
+        }
+        Candidate {
+            version: version.into(),
+            bucket: version.split('.').next().unwrap_or_default().into(),
+            marks: facts.marks.clone(),
+            deferred: true,
+            ..Candidate::default()
         }
     }
 
     fn package(&mut self, id: NameId) -> PackageFacts {
         let name = self.names[id.index()].clone();
         let versions = self.versions.get(&name).cloned().unwrap_or_default();
-        let candidates = versions.iter().map(|version| self.candidate(&name, version)).collect();
+        let candidates = versions.iter().map(|version| self.brief(&name, version)).collect();
         let alike = |other: &&String| other.get(..2) == name.get(..2);
         let similar = if versions.is_empty() {
             self.versions.keys().filter(alike).cloned().collect()
@@ -314,6 +351,17 @@ impl Session for ScenarioSession {
             Members::from_positions(inside.map(|(position, _)| position))
         };
         Ok(MembersAnswer { sets: request.sets.iter().map(members).collect() })
+    }
+
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        let mut candidates = Vec::new();
+        for place in &request.candidates {
+            let name = self.names[place.name.index()].clone();
+            let version = self.versions[&name][place.candidate as usize].clone();
+            assert!(self.asked.insert((name.clone(), version.clone())), "asked for twice");
+            candidates.push(self.candidate(&name, &version));
+        }
+        Ok(DetailsAnswer { dictionary: std::mem::take(&mut self.news), candidates, notes: vec![] })
     }
 
     fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {

@@ -64,6 +64,12 @@ impl Session for Recording<Box<dyn Session>> {
         self.kept("members-answer", answer)
     }
 
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        self.keep("details-request", request);
+        let answer = self.inner.details(request);
+        self.kept("details-answer", answer)
+    }
+
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
         self.keep("build-request", request);
         let answer = self.inner.build(request);

@@ -88,6 +88,12 @@ pub(crate) struct PackageText {
     pub(crate) only: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) features: BTreeMap<String, Vec<NeedText>>,
+    /// Classes of which one version is chosen.
+    #[serde(default)]
+    pub(crate) exclusive: Vec<String>,
+    /// What it needs is told only when it is asked for.
+    #[serde(default)]
+    pub(crate) deferred: bool,
 }
 
 /// A requirement: its formula, or a table where there is more to say.
@@ -149,6 +155,9 @@ pub(crate) struct ExpectedAnswer {
     /// Edges that must not be there.
     #[serde(default)]
     pub(crate) no_edges: Vec<String>,
+    /// The features that are on, by id; of packages that are not here, it is not looked at.
+    #[serde(default)]
+    pub(crate) features: BTreeMap<String, Vec<String>>,
 }
 
 fn folder() -> PathBuf {

@@ -149,16 +149,9 @@ pub(crate) fn costs(
 ) -> Vec<u64> {
     let mut requested = vec![false; choice.len()];
     small.roots.iter().for_each(|root| names(root, &mut requested));
-    let place = |name: usize, position: usize| match small.names[name].granularity {
-        Granularity::One => 0,
-        Granularity::Bucket => usize::from(small.names[name].versions[position].bucket),
-        Granularity::Any => position,
-    };
-    let given_up = chosen(small, choice).filter(|&(name, position, _)| {
-        let mut rivals = chosen(small, kept)
-            .filter(|&(other, at, _)| other == name && place(name, at) == place(name, position));
-        kept[name] >> position & 1 == 0 && rivals.next().is_some()
-    });
+    // Of a name of which something is kept, whatever else is chosen.
+    let given_up = chosen(small, choice)
+        .filter(|&(name, position, _)| kept[name] != 0 && kept[name] >> position & 1 == 0);
     let mut costs = vec![given_up.count() as u64];
     for criterion in criteria {
         let counted = chosen(small, choice)
@@ -173,6 +166,7 @@ pub(crate) fn costs(
                 Measure::Lag => fine(&versions[..position]),
                 Measure::Lead => fine(&versions[position + 1..]),
                 Measure::Count => 1,
+                Measure::PassedOver => unreachable!("no policy that is tried here has it"),
             }
         });
         costs.push(cost.sum());

@@ -46,7 +46,7 @@ pub(super) fn build(session: &OpamSession, request: &BuildRequest) -> PluginResu
     let chosen: Vec<Choice<'_>> = request
         .chosen
         .iter()
-        .map(|chosen| version(session, *chosen))
+        .map(|chosen| version(session, chosen))
         .collect::<PluginResult<_>>()?;
     let mut answer = BuildAnswer {
         selected: request
@@ -185,7 +185,7 @@ fn selected(selection: &Selection, chosen: &[Choice<'_>]) -> PluginResult<Vec<u3
     Ok(meant.map(|(position, _)| position).collect())
 }
 
-pub(super) fn version(session: &OpamSession, chosen: Chosen) -> PluginResult<Choice<'_>> {
+pub(super) fn version<'s>(session: &'s OpamSession, chosen: &Chosen) -> PluginResult<Choice<'s>> {
     let versions = session.versions.get(&chosen.name);
     let version =
         versions.and_then(|versions| versions.get(chosen.candidate as usize)).ok_or_else(|| {

@@ -38,6 +38,7 @@ impl Plugin for Ecosystem {
             title: "Packages of @NAME@".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: BTreeMap::from([(

@@ -21,6 +21,7 @@ impl Plugin for Hostile {
             title: "No good".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: BTreeMap::from([("default".into(), vec![])]),

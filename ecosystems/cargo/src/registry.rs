@@ -1,0 +1,296 @@
+//! Registries: what versions of a crate there are, and what each says.
+//!
+//! An index has one file for each crate, with one line of JSON for each version. A folder may hold it as
+//! the registry has it (`se/rd/serde`), below `index` (what cargo calls a local registry), or below
+//! `.cache`, as cargo itself keeps what it has seen of a sparse index.
+//!
+//! Of most versions only little is ever asked, so that is read first, and the rest when a version comes
+//! into question.
+
+use crate::{
+    source::{Registry, Source},
+    summary::{Dependency, Kind, Summary, feature_map},
+};
+use cargo_util_schemas::{index::IndexPackage, manifest::RustVersion};
+use rustc_hash::FxHashMap;
+use semver::{Version, VersionReq};
+use serde::Deserialize;
+use std::{collections::BTreeSet, sync::Arc};
+use x2nix_protocol::{
+    Diagnostic, FileContent, Host, ListRequest, Origin, PluginResult, ReadRequest, TreeId,
+};
+
+/// The newest form of index entries that is understood: features in two tables.
+const NEWEST: u32 = 2;
+
+/// What is read of every version.
+#[derive(Deserialize)]
+struct Brief {
+    vers: Version,
+    #[serde(default)]
+    yanked: Option<bool>,
+    #[serde(default)]
+    rust_version: Option<String>,
+    #[serde(default)]
+    v: Option<u32>,
+    cksum: String,
+}
+
+/// One version in an index.
+pub(crate) struct Entry {
+    pub(crate) version: Version,
+    pub(crate) yanked: bool,
+    pub(crate) rust_version: Option<RustVersion>,
+    pub(crate) checksum: String,
+    line: Vec<u8>,
+}
+
+impl Entry {
+    /// All that the entry says, or why it cannot be read.
+    pub(crate) fn summary(&self, own: &Registry) -> Result<Summary, String> {
+        let entry: IndexPackage<'_> =
+            serde_json::from_slice(&self.line).map_err(|error| error.to_string())?;
+        let mut dependencies = Vec::with_capacity(entry.deps.len());
+        for stated in entry.deps {
+            let package = stated.package.as_ref().unwrap_or(&stated.name).to_string();
+            let req = VersionReq::parse(&stated.req)
+                .map_err(|error| format!("cannot read `{} {}`: {error}", package, stated.req))?;
+            let target = match &stated.target {
+                Some(text) => Some(text.parse().map_err(|error| {
+                    format!("cannot read the target {text:?} of {package}: {error}")
+                })?),
+                None => None,
+            };
+            let registry = match &stated.registry {
+                Some(index) => Registry::Index(index.to_string()),
+                None => own.clone(),
+            };
+            dependencies.push(Dependency {
+                name_in_toml: stated.name.to_string(),
+                package,
+                source: Source::Registry(registry),
+                req,
+                kind: match stated.kind.as_deref() {
+                    Some("dev") => Kind::Dev,
+                    Some("build") => Kind::Build,
+                    _ => Kind::Normal,
+                },
+                optional: stated.optional,
+                default_features: stated.default_features,
+                features: stated.features.iter().map(ToString::to_string).collect(),
+                target,
+            });
+        }
+        let tables = entry.features.iter().chain(entry.features2.iter().flatten());
+        let stated =
+            tables.map(|(name, values)| (&**name, values.iter().map(|it| &**it).collect()));
+        let (features, default_is_implied) = feature_map(stated, &dependencies)?;
+        Ok(Summary {
+            name: entry.name.to_string(),
+            version: entry.vers,
+            dependencies,
+            features,
+            default_is_implied,
+            links: entry.links.map(|links| links.to_string()),
+            rust_version: entry.rust_version,
+        })
+    }
+}
+
+/// The path of a crate in an index.
+pub(crate) fn index_path(name: &str) -> String {
+    let name = name.to_lowercase();
+    match name.len() {
+        0 => name,
+        1 => format!("1/{name}"),
+        2 => format!("2/{name}"),
+        3 => format!("3/{}/{name}", &name[..1]),
+        _ => format!("{}/{}/{name}", &name[..2], &name[2..4]),
+    }
+}
+
+/// A folder that holds an index.
+#[derive(Debug, Clone)]
+pub(crate) struct IndexTree {
+    pub(crate) tree: TreeId,
+    /// The folder of the index in the tree, with a slash at the end, or nothing.
+    below: String,
+    /// What it is called in messages.
+    label: String,
+}
+
+impl IndexTree {
+    /// Finds the index in a tree.
+    pub(crate) fn find(host: &dyn Host, tree: TreeId, label: &str) -> PluginResult<Self> {
+        let request = ListRequest { tree, folders: vec![String::new()] };
+        let listed = host.list(&request)?.listings.into_iter().next().flatten();
+        let has =
+            |name: &str| listed.iter().flatten().any(|entry| entry.folder && entry.name == name);
+        let below = [".cache", "index"].into_iter().find(|name| has(name));
+        let below = below.map(|name| format!("{name}/")).unwrap_or_default();
+        Ok(Self { tree, below, label: label.to_owned() })
+    }
+}
+
+/// The registries that a project uses.
+pub(crate) struct Registries {
+    host: Arc<dyn Host>,
+    indexes: FxHashMap<Registry, Vec<IndexTree>>,
+}
+
+/// The versions of a crate, and what of its index could not be read.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) entries: Vec<Entry>,
+    /// The file, as messages name it.
+    pub(crate) file: String,
+    pub(crate) notes: Vec<Diagnostic>,
+}
+
+impl Registries {
+    pub(crate) fn new(host: Arc<dyn Host>, indexes: FxHashMap<Registry, Vec<IndexTree>>) -> Self {
+        Self { host, indexes }
+    }
+
+    /// Reads the entries of some crates, all at once. The first index that has a crate wins.
+    pub(crate) fn read(&self, wanted: &[(Registry, &str)]) -> PluginResult<Vec<Found>> {
+        let mut found: Vec<Option<Found>> = wanted.iter().map(|_| None).collect();
+        let registries: BTreeSet<&Registry> = wanted.iter().map(|(registry, _)| registry).collect();
+        for registry in registries {
+            let Some(indexes) = self.indexes.get(registry) else {
+                return Err(unknown(registry));
+            };
+            for index in indexes {
+                let open = wanted.iter().enumerate().filter(|(at, (of, name))| {
+                    of == registry && found[*at].is_none() && is_name(name)
+                });
+                let open: Vec<(usize, &str)> = open.map(|(at, (_, name))| (at, *name)).collect();
+                let paths: Vec<_> = open
+                    .iter()
+                    .map(|(_, name)| format!("{}{}", index.below, index_path(name)))
+                    .collect();
+                if paths.is_empty() {
+                    continue;
+                }
+                let answer = self.host.read(&ReadRequest { tree: index.tree, paths })?;
+                for ((at, name), content) in open.into_iter().zip(answer.files) {
+                    let file = format!("{}:{}", index.label, index_path(name));
+                    match content {
+                        FileContent::Found(bytes) => found[at] = Some(parse(name, file, &bytes.0)),
+                        FileContent::Missing => {}
+                        FileContent::Unreadable(why) => {
+                            return Err(Box::new(
+                                Diagnostic::error("cargo::index", format!("cannot read it: {why}"))
+                                    .at(Origin::new(file, None))
+                                    .access(),
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// Known crates whose names look like one, the nearest first.
+    pub(crate) fn similar(&self, registry: &Registry, name: &str) -> PluginResult<Vec<String>> {
+        const SHOWN: usize = 5;
+        let mut known = BTreeSet::new();
+        if !is_name(name) {
+            return Ok(Vec::new());
+        }
+        for index in self.indexes.get(registry).into_iter().flatten() {
+            let path = index_path(name);
+            let Some((folder, _)) = path.rsplit_once('/') else { continue };
+            let folders = vec![format!("{}{folder}", index.below)];
+            let answer = self.host.list(&ListRequest { tree: index.tree, folders })?;
+            let entries = answer.listings.into_iter().flatten().flatten();
+            known.extend(entries.filter(|entry| !entry.folder).map(|entry| entry.name));
+        }
+        let swapped = |other: &str| other.replace('_', "-") == name.replace('_', "-");
+        let mut near: Vec<(usize, String)> = known
+            .into_iter()
+            .map(|other| match swapped(&other) {
+                true => (0, other),
+                false => (strsim::damerau_levenshtein(&other, name), other),
+            })
+            .filter(|(distance, _)| *distance <= 3)
+            .collect();
+        near.sort();
+        Ok(near.into_iter().take(SHOWN).map(|(_, name)| name).collect())
+    }
+}
+
+/// Whether a text can be the name of a crate, and so part of a path.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    !name.is_empty() && name.bytes().all(plain)
+}
+
+fn unknown(registry: &Registry) -> Box<Diagnostic> {
+    let (message, help) = match registry {
+        Registry::Default => (
+            "there is no registry to choose crates from".to_owned(),
+            "name a folder with its index: `--repo DIR`, or source replacement in .cargo/config.toml",
+        ),
+        Registry::Named(name) => (
+            format!("the registry {name} is not known"),
+            "state its index in .cargo/config.toml: [registries.NAME] index = \"…\"",
+        ),
+        Registry::Index(index) => (
+            format!("the registry with the index {index} is not known"),
+            "state its index in .cargo/config.toml: [registries.NAME] index = \"…\"",
+        ),
+    };
+    Box::new(Diagnostic::error("cargo::registry", message).help(help))
+}
+
+/// Reads a file of an index.
+fn parse(name: &str, file: String, bytes: &[u8]) -> Found {
+    let mut found = Found { file, ..Found::default() };
+    let lines: Vec<&[u8]> = match cached(bytes) {
+        Some(lines) => lines,
+        None => bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect(),
+    };
+    for (number, line) in (1..).zip(lines) {
+        let brief: Brief = match serde_json::from_slice(line) {
+            Ok(brief) => brief,
+            Err(error) => {
+                let message = format!("an entry of {name} cannot be read: {error}");
+                found.notes.push(
+                    Diagnostic::warning("cargo::index", message)
+                        .at(Origin::new(found.file.clone(), Some(number)))
+                        .help("this version is left out"),
+                );
+                continue;
+            }
+        };
+        // What is newer than we know may mean anything.
+        if brief.v.is_none_or(|form| form <= NEWEST) {
+            found.entries.push(Entry {
+                version: brief.vers,
+                yanked: brief.yanked.unwrap_or(false),
+                rust_version: brief.rust_version.and_then(|text| text.parse().ok()),
+                checksum: brief.cksum,
+                line: line.to_vec(),
+            });
+        }
+    }
+    found
+}
+
+/// The entries of a file as cargo keeps it: a version of its form, a revision, and then the version and
+/// the line of each entry, with a zero byte after each.
+fn cached(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    const FORM: u8 = 3;
+    const HEAD: usize = 5;
+    if *bytes.first()? != FORM {
+        return None;
+    }
+    let mut parts = bytes.get(HEAD..)?.split(|byte| *byte == 0).skip(1);
+    let mut lines = Vec::new();
+    while let (Some(_), Some(line)) = (parts.next(), parts.next()) {
+        lines.push(line);
+    }
+    Some(lines)
+}

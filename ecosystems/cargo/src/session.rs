@@ -1,0 +1,492 @@
+//! A session: the state between its questions.
+
+use crate::{
+    config::{Config, IndexPlace},
+    dictionary::{Numbers, Wanted},
+    export,
+    facts::Facts,
+    lockfile::{LOCKFILE, Locked},
+    plugin::RUSTC,
+    registry::{Entry, IndexTree, Registries},
+    source::{Registry, Source},
+    summary::{Summary, bucket},
+    workspace::Workspace,
+};
+use cargo_util_schemas::{core::PartialVersion, manifest::RustVersion};
+use rustc_hash::FxHashMap;
+use semver::{Version, VersionReq};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use x2nix_protocol::{
+    BuildAnswer, BuildRequest, Candidate, DetailsAnswer, DetailsRequest, Diagnostic, ExportAnswer,
+    ExportRequest, FactsAnswer, FactsRequest, Granularity, Host, InputKind, Leaf, Manifest, Mark,
+    Members, MembersAnswer, MembersRequest, Need, OpenAnswer, OpenRequest, OpenTreeRequest,
+    OpenedTree, Origin, PackageFacts, Placement, PluginResult, Requirement, Session, TreeId,
+};
+
+/// One version that was told of.
+pub(crate) struct Told {
+    pub(crate) version: Version,
+    pub(crate) place: Place,
+    /// The file that says so, as messages name it.
+    file: String,
+}
+
+/// Where a version is from.
+pub(crate) enum Place {
+    /// An entry of an index.
+    Entry(Box<Entry>),
+    /// A folder of the project, or beside it.
+    Folder(String),
+    /// A folder that takes the place of a version from a registry.
+    Patch(String),
+}
+
+/// A conversation about crates.
+pub(crate) struct CargoSession {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) request: OpenRequest,
+    pub(crate) workspace: Option<Workspace>,
+    pub(crate) config: Config,
+    pub(crate) locked: Locked,
+    registries: Registries,
+    pub(crate) numbers: Numbers,
+    pub(crate) told: FxHashMap<x2nix_protocol::NameId, Vec<Told>>,
+    /// Versions of Rust that the members promise to build with; versions of crates that fit fewer of
+    /// them are taken only where nothing else fits.
+    rust_versions: Vec<PartialVersion>,
+}
+
+impl CargoSession {
+    /// Reads the request.
+    pub(crate) fn open(
+        host: Arc<dyn Host>,
+        request: &OpenRequest,
+    ) -> PluginResult<(Self, OpenAnswer)> {
+        let project = request.inputs.iter().find(|input| input.kind == InputKind::Project);
+        let project = project.map(|input| input.tree);
+        let (mut workspace, mut config, mut locked) = (None, Config::default(), Locked::default());
+        if let Some(tree) = project {
+            workspace = Workspace::read(host.as_ref(), tree)?;
+            config = Config::read(host.as_ref(), tree)?;
+            locked = Locked::read(host.as_ref(), tree)?;
+        }
+        if workspace.is_none() && request.roots.is_empty() {
+            return Err(Box::new(
+                Diagnostic::error(
+                    "cargo::no-roots",
+                    "nothing is asked for: there is no Cargo.toml and no --root",
+                )
+                .help("run this in a folder with a Cargo.toml, or name crates: --root ripgrep"),
+            ));
+        }
+        let mut opened =
+            workspace.as_ref().map(|workspace| workspace.opened.clone()).unwrap_or_default();
+        let indexes = indexes(host.as_ref(), request, &config, workspace.as_ref(), &mut opened)?;
+        let rust_versions = rust_versions(workspace.as_ref(), &config, request)?;
+        let mut session = Self {
+            registries: Registries::new(Arc::clone(&host), indexes),
+            request: request.clone(),
+            numbers: Numbers::default(),
+            told: FxHashMap::default(),
+            host,
+            workspace,
+            config,
+            locked,
+            rust_versions,
+        };
+        let mut roots = session.members();
+        for text in &request.roots {
+            roots.push(session.root(text)?);
+        }
+        let answer = OpenAnswer {
+            roots,
+            environment: session.environment(),
+            manifests: session.manifests(project),
+            opened,
+            dictionary: session.numbers.announce(),
+            ..OpenAnswer::default()
+        };
+        Ok((session, answer))
+    }
+
+    fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = self.request.environment.clone();
+        environment.retain(|_, value| !value.is_empty());
+        environment
+    }
+
+    fn manifests(&self, project: Option<TreeId>) -> Vec<Manifest> {
+        let Some(tree) = project else { return Vec::new() };
+        let locals = self.workspace.iter().flat_map(|workspace| workspace.locals.values());
+        let files = locals.map(|local| local.manifest.file.clone());
+        let root = self.workspace.iter().map(|workspace| workspace.root.file.clone());
+        let lock = self.locked.is_there.then(|| LOCKFILE.to_owned());
+        let files: BTreeSet<_> =
+            files.chain(root).chain(lock).chain(self.config.file.clone()).collect();
+        let inside = files.into_iter().filter(|path| !path.starts_with(".."));
+        inside.map(|path| Manifest { tree, path }).collect()
+    }
+
+    /// The members, each with all its features.
+    fn members(&mut self) -> Vec<Requirement> {
+        let Some(workspace) = &self.workspace else { return Vec::new() };
+        let members = workspace.members().map(|(folder, local)| {
+            let wanted = Wanted::Exactly(local.summary.version.clone());
+            let source = Source::Path(folder.clone());
+            let leaf = Leaf {
+                set: self.numbers.set(&local.summary.name, &source, wanted),
+                role: x2nix_protocol::Role::Host,
+                post: false,
+                features: local.summary.features.keys().cloned().collect(),
+            };
+            let mut requirement = Requirement::new(Need::Leaf(leaf));
+            requirement.origin = Some(Origin::new(local.manifest.file.clone(), None));
+            requirement
+        });
+        members.collect()
+    }
+
+    /// A crate that was asked for by name: `serde`, `serde@1.0`, `serde>=1.0`.
+    fn root(&mut self, text: &str) -> PluginResult<Requirement> {
+        let end =
+            text.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+        let (name, bound) = text.split_at(end.unwrap_or(text.len()));
+        let bound = bound.strip_prefix('@').unwrap_or(bound).trim();
+        let req = if bound.is_empty() { Ok(VersionReq::STAR) } else { VersionReq::parse(bound) };
+        let req = req.ok().filter(|_| !name.is_empty()).ok_or_else(|| {
+            let message = format!("{text:?} does not name a crate");
+            Box::new(
+                Diagnostic::error("cargo::root", message)
+                    .help("write a name and perhaps a version: serde, serde@1.0, 'serde>=1.0.100'"),
+            )
+        })?;
+        let source = Source::Registry(Registry::Default);
+        let leaf = Leaf {
+            set: self.numbers.set(name, &source, Wanted::Req(req)),
+            role: x2nix_protocol::Role::Host,
+            post: false,
+            features: vec![crate::summary::DEFAULT.to_owned()],
+        };
+        let mut requirement = Requirement::new(Need::Leaf(leaf));
+        requirement.origin = Some(Origin::new(format!("--root {text}"), None));
+        Ok(requirement)
+    }
+
+    /// How many of the promised versions of Rust a version does not build with.
+    fn misfits(&self, rust_version: Option<&RustVersion>) -> usize {
+        let Some(needed) = rust_version else { return 0 };
+        self.rust_versions.iter().filter(|promised| !needed.is_compatible_with(promised)).count()
+    }
+
+    /// The versions of a crate, the preferred one first.
+    fn versions(&self, name: &str, source: &Source, entries: Vec<Entry>, file: &str) -> Vec<Told> {
+        let mut told = Vec::new();
+        let workspace = self.workspace.as_ref();
+        match source {
+            Source::Registry(registry) => {
+                for (folder, local) in self.patches(name, registry) {
+                    let version = local.summary.version.clone();
+                    let place = Place::Patch(folder.clone());
+                    told.push(Told { version, place, file: local.manifest.file.clone() });
+                }
+                let patched: Vec<Version> = told.iter().map(|told| told.version.clone()).collect();
+                let kept = entries.into_iter().filter(|it| !patched.contains(&it.version));
+                let of_index = kept.map(|entry| Told {
+                    version: entry.version.clone(),
+                    place: Place::Entry(Box::new(entry)),
+                    file: file.to_owned(),
+                });
+                told.extend(of_index);
+            }
+            Source::Path(folder) => {
+                let local = workspace.and_then(|workspace| workspace.locals.get(folder));
+                if let Some(local) = local.filter(|local| local.summary.name == name) {
+                    told.push(Told {
+                        version: local.summary.version.clone(),
+                        place: Place::Folder(folder.clone()),
+                        file: local.manifest.file.clone(),
+                    });
+                }
+            }
+            Source::Git(_) => {}
+        }
+        told.sort_by_cached_key(|told| {
+            let misfits = match &told.place {
+                Place::Entry(entry) => self.misfits(entry.rust_version.as_ref()),
+                Place::Folder(_) | Place::Patch(_) => 0,
+            };
+            (misfits, Reverse(told.version.clone()))
+        });
+        told
+    }
+
+    /// The packages that take the place of a crate from a registry.
+    fn patches(
+        &self,
+        name: &str,
+        registry: &Registry,
+    ) -> impl Iterator<Item = (&String, &crate::workspace::Local)> {
+        let workspace = self.workspace.as_ref();
+        let patches = workspace.into_iter().flat_map(|workspace| &workspace.patches);
+        patches.filter_map(move |(source, patch)| {
+            let meant = match registry {
+                Registry::Default => source == "crates-io",
+                Registry::Named(name) => source == name,
+                Registry::Index(index) => source == index,
+            };
+            let Source::Path(folder) = &patch.source else { return None };
+            let (folder, local) = workspace?.locals.get_key_value(folder)?;
+            (meant && patch.package == name && local.summary.name == name)
+                .then_some((folder, local))
+        })
+    }
+
+    /// What is told of a version at once.
+    fn brief(&self, name: &str, source: &Source, told: &Told) -> Candidate {
+        let mut candidate = Candidate {
+            version: told.version.to_string(),
+            bucket: bucket(&told.version),
+            file: Some(told.file.clone()),
+            deferred: true,
+            ..Candidate::default()
+        };
+        match &told.place {
+            Place::Entry(entry) => {
+                if entry.yanked {
+                    candidate.marks.push(Mark::Yanked);
+                }
+                let registered = matches!(source, Source::Registry(_));
+                if registered && self.locked.has(name, &candidate.version) {
+                    candidate.marks.push(Mark::Locked);
+                }
+            }
+            Place::Folder(_) => candidate.placement = Placement::Workspace,
+            // What is patched is another crate than what it stands in for.
+            Place::Patch(folder) => candidate.bucket.push_str(&format!(" from {folder}")),
+        }
+        candidate
+    }
+
+    /// All that a version says.
+    pub(crate) fn summary(&self, source: &Source, told: &Told) -> Result<Summary, String> {
+        match (&told.place, source) {
+            (Place::Entry(entry), Source::Registry(registry)) => entry.summary(registry),
+            (Place::Folder(folder) | Place::Patch(folder), _) => self
+                .workspace
+                .as_ref()
+                .and_then(|workspace| workspace.locals.get(folder))
+                .map(|local| local.summary.clone())
+                .ok_or_else(|| format!("there is no package in {folder}")),
+            (Place::Entry(_), _) => Err("it is in no registry".to_owned()),
+        }
+    }
+
+    fn details_of(&mut self, place: x2nix_protocol::CandidatePlace) -> PluginResult<Candidate> {
+        let unknown = || {
+            let message = "asked for details of something that was never told of";
+            Box::new(Diagnostic::error("cargo::protocol", message))
+        };
+        let (name, source) = self.numbers.named(place.name).cloned().ok_or_else(unknown)?;
+        let told = self.told.get(&place.name).and_then(|told| told.get(place.candidate as usize));
+        let told = told.ok_or_else(unknown)?;
+        let mut candidate = self.brief(&name, &source, told);
+        candidate.deferred = false;
+        let summary = match self.summary(&source, told) {
+            Ok(summary) => summary,
+            Err(why) => {
+                candidate.excluded = Some(format!("its entry cannot be read: {why}"));
+                return Ok(candidate);
+            }
+        };
+        if let Place::Patch(folder) = &told.place {
+            // It is the package in the folder, and has what features that is asked for.
+            let source = Source::Path(folder.clone());
+            let set = self.numbers.set(&name, &source, Wanted::Exactly(summary.version.clone()));
+            let leaf = |features: Vec<String>| {
+                let role = x2nix_protocol::Role::Host;
+                Requirement::new(Need::Leaf(Leaf { set, role, post: false, features }))
+            };
+            candidate.requires.push(leaf(Vec::new()));
+            let features = summary.features.keys().map(|feature| x2nix_protocol::Feature {
+                name: feature.clone(),
+                enables: Vec::new(),
+                requires: vec![leaf(vec![feature.clone()])],
+            });
+            candidate.features = features.collect();
+            return Ok(candidate);
+        }
+        let local = match &told.place {
+            Place::Folder(folder) => {
+                self.workspace.as_ref().and_then(|workspace| workspace.locals.get(folder))
+            }
+            _ => None,
+        };
+        let tests = local.is_some_and(|local| local.member);
+        let line = |name: &str| local.and_then(|local| local.manifest.line_of(name));
+        let facts = Facts { summary: &summary, tests, line: &line };
+        facts.fill(&mut self.numbers, &mut candidate);
+        Ok(candidate)
+    }
+}
+
+impl Session for CargoSession {
+    fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer> {
+        let named: Vec<(String, Source)> = request
+            .names
+            .iter()
+            .map(|&id| {
+                self.numbers
+                    .named(id)
+                    .cloned()
+                    .unwrap_or_else(|| (String::new(), Source::Path(String::new())))
+            })
+            .collect();
+        let wanted: Vec<(Registry, &str)> = named
+            .iter()
+            .filter_map(|(name, source)| match source {
+                Source::Registry(registry) => Some((registry.clone(), name.as_str())),
+                _ => None,
+            })
+            .collect();
+        let mut found = self.registries.read(&wanted)?.into_iter();
+        let mut answer = FactsAnswer::default();
+        for (&id, (name, source)) in request.names.iter().zip(&named) {
+            let mut entries = crate::registry::Found::default();
+            if let Source::Git(place) = source {
+                let message = format!("{name} is from Git ({place}), which is not supported yet");
+                return Err(Box::new(
+                    Diagnostic::error("cargo::git", message)
+                        .help("put it into a folder and depend on it by path, or use [patch]"),
+                ));
+            }
+            if let Source::Registry(_) = source {
+                entries = found.next().unwrap_or_default();
+            }
+            answer.notes.append(&mut entries.notes);
+            let told = self.versions(name, source, entries.entries, &entries.file);
+            let candidates: Vec<_> =
+                told.iter().map(|told| self.brief(name, source, told)).collect();
+            let similar = match source {
+                Source::Registry(registry) if candidates.is_empty() => {
+                    self.registries.similar(registry, name)?
+                }
+                _ => Vec::new(),
+            };
+            self.told.insert(id, told);
+            let granularity = Granularity::Bucket;
+            answer.packages.push(PackageFacts { name: id, granularity, candidates, similar });
+        }
+        answer.dictionary = self.numbers.announce();
+        Ok(answer)
+    }
+
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        let mut candidates = Vec::with_capacity(request.candidates.len());
+        for &place in &request.candidates {
+            candidates.push(self.details_of(place)?);
+        }
+        let dictionary = self.numbers.announce();
+        Ok(DetailsAnswer { dictionary, candidates, notes: Vec::new() })
+    }
+
+    fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer> {
+        let members = |&set| {
+            let Some((name, wanted)) = self.numbers.wanted(set) else { return Members::default() };
+            let told = self.told.get(name).map(Vec::as_slice).unwrap_or_default();
+            let inside = (0..).zip(told).filter(|(_, told)| wanted.matches(&told.version));
+            Members::from_positions(inside.map(|(position, _)| position))
+        };
+        Ok(MembersAnswer { sets: request.sets.iter().map(members).collect() })
+    }
+
+    fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
+        Ok(BuildAnswer {
+            unit_of: request.chosen.iter().map(|_| None).collect(),
+            selected: request.selections.iter().map(|_| Vec::new()).collect(),
+            notes: vec![
+                Diagnostic::warning(
+                    "cargo::no-build",
+                    "crates are resolved and locked, not built yet",
+                )
+                .help("`x2nix export --cargo-lock` writes the answer for cargo"),
+            ],
+            ..BuildAnswer::default()
+        })
+    }
+
+    fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
+        export::export(self, request)
+    }
+}
+
+/// The indexes that registries are read from: what the configuration of cargo names, and folders that
+/// the user gave for the registry that is meant where none is named.
+fn indexes(
+    host: &dyn Host,
+    request: &OpenRequest,
+    config: &Config,
+    workspace: Option<&Workspace>,
+    opened: &mut Vec<OpenedTree>,
+) -> PluginResult<FxHashMap<Registry, Vec<IndexTree>>> {
+    let mut indexes: FxHashMap<Registry, Vec<IndexTree>> = FxHashMap::default();
+    for input in request.inputs.iter().filter(|input| input.kind == InputKind::Repository) {
+        let index = IndexTree::find(host, input.tree, &input.label)?;
+        indexes.entry(Registry::Default).or_default().push(index);
+    }
+    let mut registries = BTreeSet::from([Registry::Default]);
+    for local in workspace.iter().flat_map(|workspace| workspace.locals.values()) {
+        for dependency in &local.summary.dependencies {
+            if let Source::Registry(registry) = &dependency.source {
+                registries.insert(registry.clone());
+            }
+        }
+    }
+    for registry in registries {
+        if indexes.contains_key(&registry) {
+            continue;
+        }
+        if let Some(IndexPlace::Folder(place)) = config.place(&registry)? {
+            let tree = host.open(&OpenTreeRequest { place: place.clone() })?;
+            let index = IndexTree::find(host, tree.tree, &place)?;
+            opened.push(tree);
+            indexes.entry(registry).or_default().push(index);
+        }
+    }
+    Ok(indexes)
+}
+
+/// The versions of Rust that versions of crates should build with, where that counts: with resolver 3,
+/// or where the configuration says so.
+fn rust_versions(
+    workspace: Option<&Workspace>,
+    config: &Config,
+    request: &OpenRequest,
+) -> PluginResult<Vec<PartialVersion>> {
+    let Some(workspace) = workspace else { return Ok(Vec::new()) };
+    let heeded = match config.heeds_rust_version() {
+        Some(stated) => stated,
+        None => workspace.root.resolver()? == 3,
+    };
+    if !heeded {
+        return Ok(Vec::new());
+    }
+    let stated = workspace.members().filter_map(|(_, local)| local.summary.rust_version);
+    let mut versions: Vec<PartialVersion> = stated.map(|version| version.to_partial()).collect();
+    if versions.is_empty()
+        && let Some(rustc) = request.environment.get(RUSTC)
+    {
+        let version = rustc.parse().map_err(|error| {
+            let message = format!("the version of rustc {rustc:?} cannot be read: {error}");
+            Box::new(
+                Diagnostic::error("cargo::rustc", message)
+                    .help(format!("give it as rustc states it: --env {RUSTC}=1.95.0")),
+            )
+        })?;
+        versions.push(version);
+    }
+    Ok(versions)
+}

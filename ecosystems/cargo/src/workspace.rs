@@ -1,0 +1,246 @@
+//! The project: which packages are its members, and which others lie in folders.
+//!
+//! Members are the root's own package, what `members` names, and the packages that members depend on by
+//! path and that lie below the root, as cargo finds them (`Workspace::find_path_deps`). Members are
+//! chosen with all their features and with what their tests need, as cargo does for its lock file.
+
+use crate::{
+    manifest::{Inheritance, Manifest},
+    source::{Source, join},
+    summary::{Dependency, Summary},
+};
+use cargo_util_schemas::manifest::TomlWorkspace;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use x2nix_protocol::{
+    Diagnostic, FileContent, Host, ListRequest, OpenTreeRequest, OpenedTree, Origin, PluginResult,
+    ReadRequest, TreeId,
+};
+
+/// The name of a manifest.
+const MANIFEST: &str = "Cargo.toml";
+
+/// A package in a folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Local {
+    pub(crate) summary: Summary,
+    pub(crate) manifest: Manifest,
+    pub(crate) member: bool,
+}
+
+/// The packages of a project.
+pub(crate) struct Workspace {
+    /// The manifest at the top.
+    pub(crate) root: Manifest,
+    /// The packages in folders, by their folder seen from the project.
+    pub(crate) locals: BTreeMap<String, Local>,
+    /// What is patched: the source, and what takes the place.
+    pub(crate) patches: Vec<(String, Dependency)>,
+    /// Trees that were opened beside the project.
+    pub(crate) opened: Vec<OpenedTree>,
+}
+
+/// Reads files of the project and beside it.
+struct Reader<'h> {
+    host: &'h dyn Host,
+    project: TreeId,
+    opened: Vec<OpenedTree>,
+    /// The trees of folders outside of the project.
+    beside: BTreeMap<String, TreeId>,
+}
+
+impl Reader<'_> {
+    fn manifest(&mut self, folder: &str) -> PluginResult<Option<Manifest>> {
+        let (tree, path) = if folder.starts_with("..") {
+            let tree = match self.beside.get(folder) {
+                Some(&tree) => tree,
+                None => {
+                    let opened = self.host.open(&OpenTreeRequest { place: folder.to_owned() })?;
+                    let tree = opened.tree;
+                    self.opened.push(opened);
+                    self.beside.insert(folder.to_owned(), tree);
+                    tree
+                }
+            };
+            (tree, MANIFEST.to_owned())
+        } else {
+            (self.project, within(folder, MANIFEST))
+        };
+        let answer = self.host.read(&ReadRequest { tree, paths: vec![path] })?;
+        match answer.files.into_iter().next() {
+            Some(FileContent::Found(bytes)) => {
+                Manifest::parse(folder, &within(folder, MANIFEST), &bytes.0).map(Some)
+            }
+            Some(FileContent::Unreadable(why)) => Err(Box::new(
+                Diagnostic::error("cargo::unreadable", format!("cannot read it: {why}"))
+                    .at(Origin::new(within(folder, MANIFEST), None))
+                    .access(),
+            )),
+            _ => Ok(None),
+        }
+    }
+
+    /// The folders that a pattern of `members` names.
+    fn members(&self, pattern: &str) -> PluginResult<Vec<String>> {
+        let mut found = vec![String::new()];
+        for part in pattern.split('/').filter(|part| !matches!(*part, "" | ".")) {
+            if !part.contains(['*', '?', '[']) {
+                for folder in &mut found {
+                    *folder = join(folder, part).unwrap_or_default();
+                }
+                continue;
+            }
+            let pattern = glob::Pattern::new(part).map_err(|error| {
+                let message = format!("cannot read the pattern {part:?} of members: {error}");
+                Box::new(Diagnostic::error("cargo::manifest", message))
+            })?;
+            let request = ListRequest { tree: self.project, folders: found };
+            let answer = self.host.list(&request)?;
+            let mut next = Vec::new();
+            for (folder, entries) in request.folders.iter().zip(answer.listings) {
+                for entry in entries.into_iter().flatten() {
+                    if entry.folder && pattern.matches(&entry.name) {
+                        next.push(within(folder, &entry.name));
+                    }
+                }
+            }
+            found = next;
+        }
+        Ok(found)
+    }
+}
+
+/// A path below a folder.
+fn within(folder: &str, name: &str) -> String {
+    if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
+}
+
+/// Whether a folder is another or lies below it.
+fn is_below(folder: &str, top: &str) -> bool {
+    top.is_empty()
+        || folder == top
+        || folder.strip_prefix(top).is_some_and(|rest| rest.starts_with('/'))
+}
+
+impl Workspace {
+    /// Reads the manifests of a project; none where there is no manifest at its top.
+    pub(crate) fn read(host: &dyn Host, project: TreeId) -> PluginResult<Option<Self>> {
+        let mut reader = Reader { host, project, opened: Vec::new(), beside: BTreeMap::new() };
+        let Some(root) = reader.manifest("")? else { return Ok(None) };
+        if let Some(elsewhere) =
+            root.toml.package().and_then(|package| package.workspace.as_deref())
+        {
+            let message = format!("this package belongs to the workspace at {elsewhere}");
+            return Err(Box::new(
+                Diagnostic::error("cargo::member", message)
+                    .at(Origin::new(root.file.clone(), root.line_of("workspace")))
+                    .help("run this in the workspace's own folder"),
+            ));
+        }
+        let patches = root.patches()?;
+        let mut finder = Finder {
+            reader,
+            workspace: root.toml.workspace.clone(),
+            locals: BTreeMap::new(),
+            queue: VecDeque::new(),
+            seen: BTreeSet::new(),
+        };
+        finder.find(&root)?;
+        for (_, patch) in &patches {
+            if let Source::Path(folder) = &patch.source {
+                finder.queue.push_back((folder.clone(), false, root.file.clone()));
+            }
+        }
+        finder.run()?;
+        Ok(Some(Self { root, patches, locals: finder.locals, opened: finder.reader.opened }))
+    }
+
+    /// The members.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &Local)> {
+        self.locals.iter().filter(|(_, local)| local.member)
+    }
+}
+
+struct Finder<'h> {
+    reader: Reader<'h>,
+    workspace: Option<TomlWorkspace>,
+    locals: BTreeMap<String, Local>,
+    /// Folders to look at: whether a member depends on it, or it is one itself, and who says so.
+    queue: VecDeque<(String, bool, String)>,
+    seen: BTreeSet<(String, bool)>,
+}
+
+impl Finder<'_> {
+    fn find(&mut self, root: &Manifest) -> PluginResult<()> {
+        if root.toml.package().is_some() {
+            self.queue.push_back((String::new(), true, root.file.clone()));
+        }
+        let patterns = self.workspace.as_ref().and_then(|workspace| workspace.members.clone());
+        for pattern in patterns.into_iter().flatten() {
+            let is_pattern = pattern.contains(['*', '?', '[']);
+            for folder in self.reader.members(&pattern)? {
+                // What a pattern finds without a manifest is no member; what is named is one.
+                let is_there = !is_pattern || self.reader.manifest(&folder)?.is_some();
+                if is_there && !self.is_excluded(&folder) {
+                    self.queue.push_back((folder, true, root.file.clone()));
+                }
+            }
+        }
+        self.run()
+    }
+
+    fn is_excluded(&self, folder: &str) -> bool {
+        let Some(workspace) = &self.workspace else { return false };
+        let named = |folders: &Option<Vec<String>>| {
+            let tops = folders.iter().flatten().filter_map(|top| join("", top));
+            tops.into_iter().any(|top| is_below(folder, &top))
+        };
+        named(&workspace.exclude) && !named(&workspace.members)
+    }
+
+    fn run(&mut self) -> PluginResult<()> {
+        while let Some((folder, by_member, asked_by)) = self.queue.pop_front() {
+            if !self.seen.insert((folder.clone(), by_member)) {
+                continue;
+            }
+            let inside = !folder.starts_with("..");
+            let is_top = folder.is_empty();
+            let member = by_member
+                && inside
+                && (is_top || (self.workspace.is_some() && !self.is_excluded(&folder)));
+            if let Some(known) = self.locals.get_mut(&folder) {
+                if member && !known.member {
+                    known.member = true;
+                } else {
+                    continue;
+                }
+            } else {
+                let Some(manifest) = self.reader.manifest(&folder)? else {
+                    let message = format!("there is no {}", within(&folder, MANIFEST));
+                    return Err(Box::new(
+                        Diagnostic::error("cargo::path", message)
+                            .at(Origin::new(asked_by, None))
+                            .help("a path dependency or member is a folder with a Cargo.toml"),
+                    ));
+                };
+                if manifest.toml.package().is_none() {
+                    continue;
+                }
+                let inherited = self
+                    .workspace
+                    .as_ref()
+                    .filter(|_| inside)
+                    .map(|workspace| Inheritance { workspace, folder: "" });
+                let summary = manifest.summary(inherited)?;
+                self.locals.insert(folder.clone(), Local { summary, manifest, member });
+            }
+            let Some(local) = self.locals.get(&folder) else { continue };
+            for dependency in &local.summary.dependencies {
+                if let Source::Path(path) = &dependency.source {
+                    let file = local.manifest.file.clone();
+                    self.queue.push_back((path.clone(), local.member, file));
+                }
+            }
+        }
+        Ok(())
+    }
+}
