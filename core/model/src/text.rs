@@ -97,14 +97,21 @@ impl Universe {
 
     /// One edge: `serde[derive] ^1.0`.
     fn leaf_text(&self, leaf: &Leaf) -> String {
+        const SHOWN: usize = 3;
         let set = self.set(leaf.set);
-        let mut text = self.name_text(set.name);
-        if !leaf.features.is_empty() {
-            text.push_str(&format!("[{}]", leaf.features.join(", ")));
+        let name = self.name(set.name);
+        let mut text = name.text.clone();
+        if let Some(shown) = leaf.features.get(..SHOWN.min(leaf.features.len()))
+            && !shown.is_empty()
+        {
+            let more = if leaf.features.len() > SHOWN { ", …" } else { "" };
+            let _ = write!(text, "[{}{more}]", shown.join(", "));
+        }
+        if !name.context.is_empty() {
+            let _ = write!(text, " ({})", name.context);
         }
         if !set.text.is_empty() {
-            text.push(' ');
-            text.push_str(&set.text);
+            let _ = write!(text, " {}", set.text);
         }
         text
     }

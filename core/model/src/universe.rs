@@ -128,6 +128,15 @@ impl Universe {
         of.map(|of| of.feature.as_str())
     }
 
+    /// A copy that has only what was reduced, to try what would be if some of it were otherwise.
+    #[must_use]
+    pub fn reduced(&self) -> Self {
+        let mut copy = self.clone();
+        copy.stated_roots = None;
+        copy.candidates.iter_mut().for_each(|candidate| candidate.stated = None);
+        copy
+    }
+
     /// What the user asked for, as it was stated.
     pub fn stated_roots(&self) -> &[Requirement] {
         self.stated_roots.as_deref().unwrap_or(&self.roots)

@@ -95,7 +95,7 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
     let mut forbidden: Vec<Vec<CandidateId>> = Vec::new();
     for _ in 0..ROUNDS {
         let first = match Encoding::new(universe, preference, &forbidden, &universe.roots).solve() {
-            Verdict::Solved(chosen) => prune(universe, &chosen),
+            Verdict::Solved(chosen) => prune(universe, &chosen, preference.criteria),
             Verdict::Stopped => return Err(SolveError::Stopped),
             Verdict::Unsolvable => {
                 return Ok(Outcome::Unsolvable(explain(universe, &forbidden)));
@@ -113,7 +113,7 @@ pub fn solve(universe: &Universe, preference: &Preference<'_>) -> Result<Outcome
         // Where nothing makes an answer better, every answer is the best.
         let all_are_best = preference.criteria.is_empty() && preference.kept.is_empty();
         let optimal = best.as_ref().map_or(all_are_best, |best| best.optimal);
-        let improved = best.map(|best| prune(universe, &best.chosen));
+        let improved = best.map(|best| prune(universe, &best.chosen, preference.criteria));
         let cycles = improved.as_deref().map(|it| cycle::cycles(universe, it)).unwrap_or_default();
         if !cycles.is_empty() {
             forbidden.extend(cycles);

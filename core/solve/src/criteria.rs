@@ -31,16 +31,20 @@ pub(crate) fn requested(universe: &Universe) -> FxHashSet<NameId> {
     names
 }
 
-/// What one candidate adds to a measure.
+/// What one candidate adds to a measure. Where versions exclude each other by buckets, being in an older
+/// bucket is no lag: a newer one can be there beside it.
 pub(crate) fn cost(universe: &Universe, measure: Measure, id: CandidateId) -> u64 {
     let name = universe.candidate(id).name;
+    let apart = universe.name(name).granularity == Granularity::Bucket;
+    let rival = |other: &CandidateId| {
+        !apart || universe.candidate(*other).bucket == universe.candidate(id).bucket
+    };
+    let all = universe.candidates_of(name);
     match measure {
         Measure::Avoided => u64::from(avoided(universe, id)),
-        Measure::Lag => {
-            wholesome(universe, universe.candidates_of(name).take_while(|&other| other < id))
-        }
+        Measure::Lag => wholesome(universe, all.take_while(|&other| other < id).filter(rival)),
         Measure::Lead => {
-            wholesome(universe, universe.candidates_of(name).rev().take_while(|&other| other > id))
+            wholesome(universe, all.rev().take_while(|&other| other > id).filter(rival))
         }
         Measure::Count => 1,
         Measure::PassedOver => 0,

@@ -3,18 +3,25 @@
 //! A solver that decides a union one way and then, after a conflict, another way may keep both. What
 //! is needed is found again from the roots: first everything that some requirement needs without a
 //! choice, to the end; then, one at a time, the first open disjunction whose alternatives are all
-//! still unneeded gets its preferred chosen alternative, and so on. Dropping a package cannot break
+//! still unneeded gets its preferred chosen alternative, and so on. Where it counts how many alternatives
+//! are passed over, a disjunction keeps its first chosen alternative, even if a later one is there anyway.
+//! Dropping a package cannot break
 //! a conflict, a class or a granularity, so what is left holds whenever the whole did.
 
 use rustc_hash::FxHashSet;
 use std::collections::VecDeque;
 use x2nix_model::{CandidateId, Universe};
-use x2nix_protocol::{Need, SetId};
+use x2nix_protocol::{Criterion, Measure, Need, SetId};
 
 /// The part of `chosen` that the roots need, in order of number.
-pub(crate) fn prune(universe: &Universe, chosen: &[CandidateId]) -> Vec<CandidateId> {
+pub(crate) fn prune(
+    universe: &Universe,
+    chosen: &[CandidateId],
+    criteria: &[Criterion],
+) -> Vec<CandidateId> {
     let mut pruner = Pruner {
         universe,
+        first: criteria.iter().any(|criterion| criterion.measure == Measure::PassedOver),
         chosen: chosen.iter().copied().collect(),
         kept: FxHashSet::default(),
         fresh: VecDeque::new(),
@@ -31,6 +38,8 @@ pub(crate) fn prune(universe: &Universe, chosen: &[CandidateId]) -> Vec<Candidat
 
 struct Pruner<'u> {
     universe: &'u Universe,
+    /// Whether passing over an alternative counts.
+    first: bool,
     chosen: FxHashSet<CandidateId>,
     kept: FxHashSet<CandidateId>,
     fresh: VecDeque<CandidateId>,
@@ -49,7 +58,7 @@ impl<'u> Pruner<'u> {
                 }
             }
             let Some(need) = self.open.pop_front() else { return };
-            if !self.holds(need, &self.kept)
+            if (self.first || !self.holds(need, &self.kept))
                 && let Need::Any { any } = need
                 && let Some(part) = any.iter().find(|part| self.holds(part, &self.chosen))
             {

@@ -74,7 +74,7 @@ pub fn feasible(universe: &Universe, preference: &Preference<'_>) -> Option<Vec<
     for _ in 0..ROUNDS {
         let encoding = Encoding::new(universe, preference, &forbidden, &universe.roots);
         let Verdict::Solved(chosen) = encoding.solve() else { return None };
-        let chosen = prune(universe, &chosen);
+        let chosen = prune(universe, &chosen, preference.criteria);
         let found = cycles(universe, &chosen);
         if found.is_empty() {
             return verify(universe, &chosen).is_ok().then_some(chosen);
@@ -123,7 +123,7 @@ fn drop_roots(
         .filter(|name| !requested.contains(name))
         .collect();
     names.dedup();
-    let mut rest = universe.clone();
+    let mut rest = universe.reduced();
     // The user's first words are the least likely to be the ones that he can do without.
     for &position in roots.iter().rev().take(TRIED) {
         let root = rest.roots.remove(position);
@@ -173,7 +173,7 @@ fn drop_bounds(
     if trials.is_empty() {
         return found;
     }
-    let mut changed = universe.clone();
+    let mut changed = universe.reduced();
     let mut overlays = 0;
     for trial in trials.into_iter().take(TRIED) {
         if !trial.own && overlays == OVERLAYS {

@@ -139,6 +139,10 @@ impl<'u> Answer<'u> {
 fn feature(universe: &Universe, id: CandidateId, answer: &Answer<'_>) -> Option<Violation> {
     let feature = universe.feature(id)?;
     let of = universe.base(id);
+    if !universe.candidate(of).known {
+        // Whoever solved will ask what it has, and solve again.
+        return None;
+    }
     let mut stated = universe.candidate(of).facts.features.iter();
     let missing = match stated.find(|it| it.name == feature) {
         _ if !answer.chosen.contains(&of) => universe.candidate_text(of),

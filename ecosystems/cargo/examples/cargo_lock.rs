@@ -15,7 +15,8 @@ fn main() {
         let start = Instant::now();
         match support::lock(&project, &support::Wish::default()) {
             Ok(answer) => {
-                std::fs::write(project.join("Cargo.lock"), answer.text).expect("it can be written");
+                std::fs::write(project.join("Cargo.lock"), &answer.text)
+                    .expect("it can be written");
                 println!(
                     "{}\tlocked\t{} {:?} {:.2}s",
                     project.display(),

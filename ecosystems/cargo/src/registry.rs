@@ -4,6 +4,9 @@
 //! the registry has it (`se/rd/serde`), below `index` (what cargo calls a local registry), or below
 //! `.cache`, as cargo itself keeps what it has seen of a sparse index.
 //!
+//! A sparse index has the same files at addresses. Those of all crates that turn up together are fetched
+//! together, by the host, which keeps them; offline it answers from what it has.
+//!
 //! Of most versions only little is ever asked, so that is read first, and the rest when a version comes
 //! into question.
 
@@ -17,7 +20,8 @@ use semver::{Version, VersionReq};
 use serde::Deserialize;
 use std::{collections::BTreeSet, sync::Arc};
 use x2nix_protocol::{
-    Diagnostic, FileContent, Host, ListRequest, Origin, PluginResult, ReadRequest, TreeId,
+    Diagnostic, FetchFile, FetchRequest, Fetched, FileContent, Host, ListRequest, Origin,
+    PluginResult, ReadRequest, TreeId,
 };
 
 /// The newest form of index entries that is understood: features in two tables.
@@ -132,10 +136,34 @@ impl IndexTree {
     }
 }
 
+/// Where an index is read.
+#[derive(Debug, Clone)]
+pub(crate) enum Index {
+    /// In a folder.
+    Tree(IndexTree),
+    /// At an address, with a slash at its end.
+    Sparse(String),
+}
+
+impl Index {
+    /// The index at an address as cargo's configuration names it.
+    pub(crate) fn at(address: &str) -> PluginResult<Self> {
+        let Some(base) = address.strip_prefix("sparse+") else {
+            let message = format!("the index {address} is a Git repository");
+            return Err(Box::new(
+                Diagnostic::error("cargo::registry", message)
+                    .help("name the registry's sparse index: sparse+https://…"),
+            ));
+        };
+        let slash = if base.ends_with('/') { "" } else { "/" };
+        Ok(Self::Sparse(format!("{base}{slash}")))
+    }
+}
+
 /// The registries that a project uses.
 pub(crate) struct Registries {
     host: Arc<dyn Host>,
-    indexes: FxHashMap<Registry, Vec<IndexTree>>,
+    indexes: FxHashMap<Registry, Vec<Index>>,
 }
 
 /// The versions of a crate, and what of its index could not be read.
@@ -148,7 +176,7 @@ pub(crate) struct Found {
 }
 
 impl Registries {
-    pub(crate) fn new(host: Arc<dyn Host>, indexes: FxHashMap<Registry, Vec<IndexTree>>) -> Self {
+    pub(crate) fn new(host: Arc<dyn Host>, indexes: FxHashMap<Registry, Vec<Index>>) -> Self {
         Self { host, indexes }
     }
 
@@ -157,7 +185,8 @@ impl Registries {
         let mut found: Vec<Option<Found>> = wanted.iter().map(|_| None).collect();
         let registries: BTreeSet<&Registry> = wanted.iter().map(|(registry, _)| registry).collect();
         for registry in registries {
-            let Some(indexes) = self.indexes.get(registry) else {
+            let indexes = self.indexes.get(registry).filter(|indexes| !indexes.is_empty());
+            let Some(indexes) = indexes else {
                 return Err(unknown(registry));
             };
             for index in indexes {
@@ -165,19 +194,33 @@ impl Registries {
                     of == registry && found[*at].is_none() && is_name(name)
                 });
                 let open: Vec<(usize, &str)> = open.map(|(at, (_, name))| (at, *name)).collect();
-                let paths: Vec<_> = open
-                    .iter()
-                    .map(|(_, name)| format!("{}{}", index.below, index_path(name)))
-                    .collect();
-                if paths.is_empty() {
-                    continue;
+                let names: Vec<_> = open.iter().map(|(_, name)| *name).collect();
+                for ((at, name), content) in open.iter().zip(self.files(index, &names)?) {
+                    if let Some((file, bytes)) = content {
+                        found[*at] = Some(parse(name, file, &bytes));
+                    }
                 }
+            }
+        }
+        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    /// The files of some crates in an index, with what they are called in messages.
+    fn files(&self, index: &Index, names: &[&str]) -> PluginResult<Vec<Option<(String, Vec<u8>)>>> {
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut files = Vec::with_capacity(names.len());
+        match index {
+            Index::Tree(index) => {
+                let path = |name: &&str| format!("{}{}", index.below, index_path(name));
+                let paths = names.iter().map(path).collect();
                 let answer = self.host.read(&ReadRequest { tree: index.tree, paths })?;
-                for ((at, name), content) in open.into_iter().zip(answer.files) {
+                for (name, content) in names.iter().zip(answer.files) {
                     let file = format!("{}:{}", index.label, index_path(name));
-                    match content {
-                        FileContent::Found(bytes) => found[at] = Some(parse(name, file, &bytes.0)),
-                        FileContent::Missing => {}
+                    files.push(match content {
+                        FileContent::Found(bytes) => Some((file, bytes.0)),
+                        FileContent::Missing => None,
                         FileContent::Unreadable(why) => {
                             return Err(Box::new(
                                 Diagnostic::error("cargo::index", format!("cannot read it: {why}"))
@@ -185,11 +228,23 @@ impl Registries {
                                     .access(),
                             ));
                         }
-                    }
+                    });
+                }
+            }
+            Index::Sparse(base) => {
+                let url = |name: &&str| format!("{base}{}", index_path(name));
+                let file = |name: &&str| FetchFile { url: url(name), hash: None, limit: None };
+                let request = FetchRequest { files: names.iter().map(file).collect() };
+                for (name, fetched) in names.iter().zip(self.host.fetch(&request)?.files) {
+                    files.push(match fetched {
+                        Fetched::Found { content, .. } => Some((url(name), content.0)),
+                        Fetched::Missing => None,
+                        Fetched::Failed(error) => return Err(error),
+                    });
                 }
             }
         }
-        Ok(found.into_iter().map(Option::unwrap_or_default).collect())
+        Ok(files)
     }
 
     /// Known crates whose names look like one, the nearest first.
@@ -200,6 +255,16 @@ impl Registries {
             return Ok(Vec::new());
         }
         for index in self.indexes.get(registry).into_iter().flatten() {
+            let Index::Tree(index) = index else {
+                // A sparse index cannot be listed; one slip is common enough to look for.
+                let others = [name.replace('-', "_"), name.replace('_', "-")];
+                let others: Vec<_> =
+                    others.iter().map(String::as_str).filter(|it| *it != name).collect();
+                let files = self.files(index, &others)?;
+                let there = others.iter().zip(files).filter(|(_, file)| file.is_some());
+                known.extend(there.map(|(other, _)| (*other).to_owned()));
+                continue;
+            };
             let path = index_path(name);
             let Some((folder, _)) = path.rsplit_once('/') else { continue };
             let folders = vec![format!("{}{folder}", index.below)];

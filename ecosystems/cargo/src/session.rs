@@ -7,7 +7,7 @@ use crate::{
     facts::Facts,
     lockfile::{LOCKFILE, Locked},
     plugin::RUSTC,
-    registry::{Entry, IndexTree, Registries},
+    registry::{Entry, Index, IndexTree, Registries},
     source::{Registry, Source},
     summary::{Summary, bucket},
     workspace::Workspace,
@@ -431,11 +431,11 @@ fn indexes(
     config: &Config,
     workspace: Option<&Workspace>,
     opened: &mut Vec<OpenedTree>,
-) -> PluginResult<FxHashMap<Registry, Vec<IndexTree>>> {
-    let mut indexes: FxHashMap<Registry, Vec<IndexTree>> = FxHashMap::default();
+) -> PluginResult<FxHashMap<Registry, Vec<Index>>> {
+    let mut indexes: FxHashMap<Registry, Vec<Index>> = FxHashMap::default();
     for input in request.inputs.iter().filter(|input| input.kind == InputKind::Repository) {
         let index = IndexTree::find(host, input.tree, &input.label)?;
-        indexes.entry(Registry::Default).or_default().push(index);
+        indexes.entry(Registry::Default).or_default().push(Index::Tree(index));
     }
     let mut registries = BTreeSet::from([Registry::Default]);
     for local in workspace.iter().flat_map(|workspace| workspace.locals.values()) {
@@ -449,14 +449,31 @@ fn indexes(
         if indexes.contains_key(&registry) {
             continue;
         }
-        if let Some(IndexPlace::Folder(place)) = config.place(&registry)? {
-            let tree = host.open(&OpenTreeRequest { place: place.clone() })?;
-            let index = IndexTree::find(host, tree.tree, &place)?;
-            opened.push(tree);
-            indexes.entry(registry).or_default().push(index);
-        }
+        let index = match config.place(&registry)? {
+            Some(IndexPlace::Folder(place)) => {
+                let tree = host.open(&OpenTreeRequest { place: place.clone() })?;
+                let index = IndexTree::find(host, tree.tree, &place)?;
+                opened.push(tree);
+                Some(Index::Tree(index))
+            }
+            Some(IndexPlace::Address(address)) => Some(Index::at(&address)?),
+            None if registry == Registry::Default => default_index(),
+            None => None,
+        };
+        indexes.entry(registry).or_default().extend(index);
     }
     Ok(indexes)
+}
+
+/// The index of the registry that is meant where none is named.
+#[cfg(not(target_family = "wasm"))]
+fn default_index() -> Option<Index> {
+    Index::at(tame_index::CRATES_IO_HTTP_INDEX).ok()
+}
+
+#[cfg(target_family = "wasm")]
+fn default_index() -> Option<Index> {
+    None
 }
 
 /// The versions of Rust that versions of crates should build with, where that counts: with resolver 3,

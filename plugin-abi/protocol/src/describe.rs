@@ -105,9 +105,11 @@ pub struct Criterion {
 pub enum Measure {
     /// Packages at a version that is marked [`Mark::Avoid`](crate::Mark::Avoid).
     Avoided,
-    /// For each package, how many newer versions exist that are neither excluded nor avoided.
+    /// For each package, how many newer versions exist that are neither excluded nor avoided; where
+    /// versions exclude each other by buckets, in its bucket.
     Lag,
-    /// For each package, how many older versions exist that are neither excluded nor avoided.
+    /// For each package, how many older versions exist that are neither excluded nor avoided; where
+    /// versions exclude each other by buckets, in its bucket.
     Lead,
     /// Packages.
     Count,

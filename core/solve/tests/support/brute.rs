@@ -1,7 +1,7 @@
 //! Brute force: what holds, tried on every subset. It reads the plain data of [`Small`] and shares
 //! no code with the model, the encoding or the verifier.
 
-use super::small::{Formula, Small, Version};
+use super::small::{Formula, Name, Small, Version};
 use x2nix_protocol::{Criterion, Granularity, Measure, Scope};
 
 /// Chosen versions: for each name, bits by position.
@@ -157,9 +157,11 @@ pub(crate) fn costs(
         let counted = chosen(small, choice)
             .filter(|&(name, ..)| criterion.over == Scope::All || requested[name]);
         let cost = counted.map(|(name, position, version)| {
-            let versions = &small.names[name].versions;
+            let Name { granularity, versions } = &small.names[name];
+            let apart = *granularity == Granularity::Bucket;
             let fine = |versions: &[Version]| {
-                versions.iter().filter(|version| !version.excluded && !version.avoid).count() as u64
+                let fine = versions.iter().filter(|other| !other.excluded && !other.avoid);
+                fine.filter(|other| !apart || other.bucket == version.bucket).count() as u64
             };
             match criterion.measure {
                 Measure::Avoided => u64::from(version.avoid),

@@ -9,7 +9,7 @@ use x2nix_core::{
     resolve,
 };
 use x2nix_plugin_host::inputs::{Inputs, OpenOptions, Opener, Place, Tree};
-use x2nix_protocol::{Blob, Diagnostic, Host, Input, InputKind, PluginResult};
+use x2nix_protocol::{Blob, Diagnostic, Host, Hosts, Input, InputKind, PluginResult};
 
 /// What is asked beside the project's own manifest.
 #[derive(Default)]
@@ -56,7 +56,7 @@ pub(crate) fn lock(project: &Path, wish: &Wish) -> Result<Answer, String> {
         inputs.push(RequestInput { input, location: ".".into(), hash });
     }
     let home = project.to_owned();
-    let further = move |place: &str| -> PluginResult<(Tree, String)> {
+    let further = move |place: &str, _: &Hosts| -> PluginResult<(Tree, String)> {
         let Place::Path(path) = Place::parse(place)? else {
             return Err(Box::new(Diagnostic::not_supported("anything but folders")));
         };
