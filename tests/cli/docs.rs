@@ -59,6 +59,11 @@ fn the_commands_of_the_guide_run() {
 }
 
 #[test]
+fn the_commands_of_the_chapter_on_cargo_run() {
+    run("docs/cargo.md");
+}
+
+#[test]
 fn the_template_resolves_against_the_real_repository() {
     let place = Place::new();
     copy(&Path::new(WORKSPACE).join("examples/template"), &place.path("template"));

@@ -124,15 +124,19 @@ pub(crate) struct IndexTree {
 }
 
 impl IndexTree {
-    /// Finds the index in a tree.
-    pub(crate) fn find(host: &dyn Host, tree: TreeId, label: &str) -> PluginResult<Self> {
+    /// Finds the index in a tree; none where it has no folder that an index would have.
+    pub(crate) fn find(host: &dyn Host, tree: TreeId, label: &str) -> PluginResult<Option<Self>> {
         let request = ListRequest { tree, folders: vec![String::new()] };
         let listed = host.list(&request)?.listings.into_iter().next().flatten();
         let has =
             |name: &str| listed.iter().flatten().any(|entry| entry.folder && entry.name == name);
         let below = [".cache", "index"].into_iter().find(|name| has(name));
+        let mut entries = listed.iter().flatten();
+        if below.is_none() && !entries.any(|entry| entry.folder && entry.name.len() <= 2) {
+            return Ok(None);
+        }
         let below = below.map(|name| format!("{name}/")).unwrap_or_default();
-        Ok(Self { tree, below, label: label.to_owned() })
+        Ok(Some(Self { tree, below, label: label.to_owned() }))
     }
 }
 

@@ -434,8 +434,10 @@ fn indexes(
 ) -> PluginResult<FxHashMap<Registry, Vec<Index>>> {
     let mut indexes: FxHashMap<Registry, Vec<Index>> = FxHashMap::default();
     for input in request.inputs.iter().filter(|input| input.kind == InputKind::Repository) {
-        let index = IndexTree::find(host, input.tree, &input.label)?;
-        indexes.entry(Registry::Default).or_default().push(Index::Tree(index));
+        // Others are folders of sources.
+        if let Some(index) = IndexTree::find(host, input.tree, &input.label)? {
+            indexes.entry(Registry::Default).or_default().push(Index::Tree(index));
+        }
     }
     let mut registries = BTreeSet::from([Registry::Default]);
     for local in workspace.iter().flat_map(|workspace| workspace.locals.values()) {
@@ -454,7 +456,11 @@ fn indexes(
                 let tree = host.open(&OpenTreeRequest { place: place.clone() })?;
                 let index = IndexTree::find(host, tree.tree, &place)?;
                 opened.push(tree);
-                Some(Index::Tree(index))
+                let empty = || {
+                    let message = format!("{place} has no index of crates");
+                    Box::new(Diagnostic::error("cargo::registry", message).access())
+                };
+                Some(Index::Tree(index.ok_or_else(empty)?))
             }
             Some(IndexPlace::Address(address)) => Some(Index::at(&address)?),
             None if registry == Registry::Default => default_index(),

@@ -10,7 +10,8 @@
 //!    has to be run through a tool first answers with a [`Preparation`], and is opened again.
 //! 3. [`Session::facts`]: which versions do these names have, and what does each need? Asked in
 //!    waves, hundreds of names a call, until no new name turns up.
-//! 4. [`Session::members`]: which of those versions lie in these version sets?
+//! 4. [`Session::members`]: which of those versions lie in these version sets? And
+//!    [`Session::details`]: what was left out at first of these versions, which came into question?
 //! 5. [`Session::build`]: these were chosen; how is each one built?
 //!
 //! Later, [`Session::export`] may ask for what was chosen in a form of the ecosystem's own.
