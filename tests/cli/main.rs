@@ -8,6 +8,7 @@
 
 mod bad_files;
 mod bad_places;
+mod cargo;
 mod commands;
 mod corner_cases;
 mod determinism;

@@ -25,7 +25,7 @@ impl Distances {
                 continue;
             }
             visited.insert(id, distance);
-            for requirement in universe.candidate(id).facts.requires.iter() {
+            for requirement in &universe.candidate(id).facts.requires {
                 if !requirement.optional {
                     walk.visit(&requirement.need, Some(id), distance);
                 }

@@ -279,9 +279,9 @@ impl Registries {
         let swapped = |other: &str| other.replace('_', "-") == name.replace('_', "-");
         let mut near: Vec<(usize, String)> = known
             .into_iter()
-            .map(|other| match swapped(&other) {
-                true => (0, other),
-                false => (strsim::damerau_levenshtein(&other, name), other),
+            .map(|other| {
+                let distance = strsim::damerau_levenshtein(&other, name);
+                (if swapped(&other) { 0 } else { distance }, other)
             })
             .filter(|(distance, _)| *distance <= 3)
             .collect();
