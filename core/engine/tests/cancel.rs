@@ -27,6 +27,7 @@ impl Plugin for Toy {
             title: "A toy".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: [("default".into(), vec![])].into(),

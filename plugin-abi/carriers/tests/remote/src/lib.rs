@@ -27,6 +27,7 @@ impl Plugin for Remote {
             title: "An index elsewhere".into(),
             purl_type: None,
             platforms: PlatformMode::Each,
+            finds_repositories: false,
             options: vec![],
             exports: vec![],
             policies: BTreeMap::from([("default".into(), vec![])]),
