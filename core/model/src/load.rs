@@ -280,7 +280,9 @@ impl Loader {
             Need::Set(set) => sets.push((*set, chosen)),
             Need::Leaf(leaf) => sets.push((leaf.set, chosen)),
             Need::All { all } => {
-                all.iter().for_each(|part| self.choices_of(universe, part, chosen, sets));
+                for part in all {
+                    self.choices_of(universe, part, chosen, sets);
+                }
             }
             Need::Any { any } => {
                 let kept = |part: &&Need| {

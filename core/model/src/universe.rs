@@ -133,7 +133,9 @@ impl Universe {
     pub fn reduced(&self) -> Self {
         let mut copy = self.clone();
         copy.stated_roots = None;
-        copy.candidates.iter_mut().for_each(|candidate| candidate.stated = None);
+        for candidate in &mut copy.candidates {
+            candidate.stated = None;
+        }
         copy
     }
 

@@ -164,6 +164,9 @@ impl Index {
     }
 }
 
+/// A file of an index: what it is called in messages, and its bytes.
+type IndexFile = (String, Vec<u8>);
+
 /// The registries that a project uses.
 pub(crate) struct Registries {
     host: Arc<dyn Host>,
@@ -210,7 +213,7 @@ impl Registries {
     }
 
     /// The files of some crates in an index, with what they are called in messages.
-    fn files(&self, index: &Index, names: &[&str]) -> PluginResult<Vec<Option<(String, Vec<u8>)>>> {
+    fn files(&self, index: &Index, names: &[&str]) -> PluginResult<Vec<Option<IndexFile>>> {
         if names.is_empty() {
             return Ok(Vec::new());
         }

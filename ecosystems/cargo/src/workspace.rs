@@ -51,15 +51,14 @@ struct Reader<'h> {
 impl Reader<'_> {
     fn manifest(&mut self, folder: &str) -> PluginResult<Option<Manifest>> {
         let (tree, path) = if folder.starts_with("..") {
-            let tree = match self.beside.get(folder) {
-                Some(&tree) => tree,
-                None => {
-                    let opened = self.host.open(&OpenTreeRequest { place: folder.to_owned() })?;
-                    let tree = opened.tree;
-                    self.opened.push(opened);
-                    self.beside.insert(folder.to_owned(), tree);
-                    tree
-                }
+            let tree = if let Some(&tree) = self.beside.get(folder) {
+                tree
+            } else {
+                let opened = self.host.open(&OpenTreeRequest { place: folder.to_owned() })?;
+                let tree = opened.tree;
+                self.opened.push(opened);
+                self.beside.insert(folder.to_owned(), tree);
+                tree
             };
             (tree, MANIFEST.to_owned())
         } else {

@@ -75,7 +75,7 @@ pub(in crate::plugin) fn export(
     let chosen: Vec<Choice<'_>> = request
         .chosen
         .iter()
-        .map(|chosen| version(session, *chosen))
+        .map(|chosen| version(session, chosen))
         .filter(|choice| choice.as_ref().is_ok_and(|it| it.side != Side::Source) || choice.is_err())
         .collect::<PluginResult<_>>()?;
     let contents = Contents::of(session, chosen.iter().copied())?;
