@@ -20,7 +20,9 @@ impl Place {
             "[source.crates-io]\nreplace-with = \"own\"\n[source.own]\nlocal-registry = \"../registry\"\n",
         );
         fs::create_dir_all(place.path("registry/index")).expect("a folder");
-        registry.iter().for_each(|entry| place.publish(entry));
+        for entry in registry {
+            place.publish(entry);
+        }
         place
     }
 
