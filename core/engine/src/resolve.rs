@@ -408,19 +408,16 @@ impl Opened {
     ) -> Result<Outcome, Failure> {
         let mut kept = previous.map(|lock| self.locked(lock, platform)).unwrap_or_default();
         // What the project's own lock file has goes before what ours has.
-        let bucket = |id: CandidateId| {
-            let candidate = self.universe.candidate(id);
-            (candidate.name, candidate.bucket)
-        };
+        let name = |id: CandidateId| self.universe.candidate(id).name;
         let own: FxHashSet<_> = self
             .candidates()
             .filter(|&id| self.universe.candidate(id).reached)
             .filter(|&id| is_own(&self.universe, id, &request.renewed))
             .collect();
-        let decided: FxHashSet<_> = own.iter().map(|&id| bucket(id)).collect();
+        let decided: FxHashSet<_> = own.iter().map(|&id| name(id)).collect();
         let overruled = kept.iter().any(|&id| {
             let of = self.universe.base(id);
-            decided.contains(&bucket(of)) && !own.contains(&of)
+            decided.contains(&name(of)) && !own.contains(&of)
         });
         // A lock that still holds as it is stays as it is.
         let mut chosen: Vec<_> = kept.iter().copied().collect();
@@ -440,7 +437,7 @@ impl Opened {
             return Ok(Outcome::Solved(Answer { chosen, score, optimal }));
         }
         // Features are not kept for themselves: whoever needs them asks for them.
-        kept.retain(|&id| self.universe.feature(id).is_none() && !decided.contains(&bucket(id)));
+        kept.retain(|&id| self.universe.feature(id).is_none() && !decided.contains(&name(id)));
         kept.extend(own);
         let decided: FxHashSet<_> =
             kept.iter().map(|&id| self.universe.candidate(id).name).collect();
