@@ -1,12 +1,16 @@
 #!/bin/bash
 # eval "$(up.sh [WORKDIR])": from a bare Debian machine to sandboxed Nix builds with OCaml, in about a
-# minute; at once the second time. Writes only into WORKDIR and /nix. Prints the environment to use.
+# minute; at once the second time. Writes only into WORKDIR and /nix. Prints the environment to use. Several
+# may run at once.
 # X2NIX_SYSTEM: attributes of system-packages.txt to bring beside those marked there, or --all.
 set -euo pipefail
 here=$(dirname "$(readlink -f "$0")")
 work=$(readlink -m "${1:-${XDG_CACHE_HOME:-$HOME/.cache}/x2nix-tests}")
 suite=${X2NIX_NIX_SUITE:-trixie}
 mkdir -p "$work"
+# One at a time: a second one would unpack into what the first is still making.
+exec 9> "$work/lock"
+flock 9
 [ -e "$work/nix-$suite/done" ] || {
   "$here/get-nix.sh" "$suite" "$work/nix-$suite"
   touch "$work/nix-$suite/done"
