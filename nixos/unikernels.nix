@@ -146,10 +146,13 @@ let
       tar --format=ustar --sort=name --mtime=@1 --owner=0 --group=0 --numeric-owner -C tree -cf "$out" .
     '';
 
-  # Tenders open block devices for writing, so data is a copy.
+  # Tenders open block devices for writing, so data is a copy. A unikernel for `unix` opens the file that is
+  # called as the device, where it is started.
+  copyOf = name: it: device: "/run/unikernel-${name}/${device}${lib.optionalString (it.target != "unix") ".img"}";
+
   command = name: it:
     let
-      blocks = it.blocks // lib.mapAttrs (device: _: "/run/unikernel-${name}/${device}.img") it.data;
+      blocks = it.blocks // lib.mapAttrs (device: _: copyOf name it device) it.data;
       solo5 = [ "${it.tender}/bin/solo5-${it.target}" "--mem=${toString it.memory}" ]
         ++ concatLists (mapAttrsToList (device: net:
           [ "--net:${device}=${net.interface}" ] ++ optional (net.mac != null) "--net-mac:${device}=${net.mac}") it.networks)
@@ -181,8 +184,8 @@ let
         [ "[ -e ${escapeShellArg "/sys/class/net/${net.interface}"} ] || ${ip [ "tuntap" "add" "dev" net.interface "mode" "tap" "group" "unikernels" ]}" ]
         ++ optional (net.bridge != null) (ip [ "link" "set" net.interface "master" net.bridge ])
         ++ [ (ip [ "link" "set" net.interface "up" ]) ];
-      copy = device: { files }:
-        "install -m 600 ${archive device files} ${escapeShellArg "/run/unikernel-${name}/${device}.img"}";
+      copy = device: { files }: "install -m 600 ${archive device files} ${escapeShellArg (copyOf name it device)}";
+      link = device: file: "ln -sfn ${escapeShellArg file} ${escapeShellArg (copyOf name it device)}";
       solo5 = it.backend == "solo5";
       client = arguments: escapeShellArgs ([ "${it.albatross}/bin/albatross-client" ] ++ arguments);
       # Albatross keeps block devices of its own, in MB, and one that is in use cannot be made anew.
@@ -202,6 +205,8 @@ let
         ExecStartPre =
           if solo5 then
             mapAttrsToList (device: files: script "unikernel-data" [ (copy device files) ]) it.data
+            ++ optional (it.target == "unix" && it.blocks != { })
+              (script "unikernel-blocks" (mapAttrsToList link it.blocks))
             # `+` for what only root may do.
             ++ optional (taps != [ ]) ("+" + script "unikernel-networks" (lib.concatMap up taps))
           else
@@ -246,6 +251,7 @@ let
         ExecStop = script "unikernel-${name}-stop" [ "exec ${client [ "destroy" name ]}" ];
       })
       // lib.optionalAttrs (solo5 && it.target == "unix") {
+        WorkingDirectory = "/run/unikernel-${name}";
         # Its sockets are those of this machine.
         RestrictAddressFamilies = [ "AF_INET" "AF_INET6" "AF_UNIX" "AF_NETLINK" ];
         AmbientCapabilities = "CAP_NET_BIND_SERVICE";

@@ -64,7 +64,13 @@ in
       }
     ];
     spt = evaluate { hello = { package = package "hello" { target = "spt"; image = "hello.spt"; }; restart = "always"; }; };
-    unix = evaluate { hello = { package = package "hello" { target = "unix"; image = "hello"; }; }; };
+    unix = evaluate {
+      hello = {
+        package = package "hello" { target = "unix"; image = "hello"; };
+        data.zones.files."example.org" = "@ SOA";
+        blocks.cache = "/var/lib/cache";
+      };
+    };
     albatross = evaluateWith { enable = true; package = package "own-albatross" { }; } {
       dns = {
         package = package "dns" { target = "hvt"; image = "dns.hvt"; };

@@ -69,6 +69,15 @@ fn unikernels_become_confined_services() {
     assert_eq!(spt["DeviceAllow"], json!([]));
     let unix = &cases["unix"]["services"]["unikernel-hello"]["serviceConfig"];
     assert!(unix["ExecStart"].as_str().unwrap().ends_with("exec /store/hello/hello"));
+    // It opens the files that are called as its block devices, where it is started.
+    assert_eq!(unix["WorkingDirectory"], "/run/unikernel-hello");
+    let before = unix["ExecStartPre"].to_string();
+    for line in [
+        "install -m 600 /store/zones.tar /run/unikernel-hello/zones\"",
+        "ln -sfn /var/lib/cache /run/unikernel-hello/cache\"",
+    ] {
+        assert!(before.contains(line), "{line} is not in {before}");
+    }
 
     let albatross = &cases["albatross"]["services"]["unikernel-dns"];
     assert_eq!(albatross["requires"], json!(["albatrossd.service"]));
