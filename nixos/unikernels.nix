@@ -227,7 +227,8 @@ let
           ++ map (file: "${file} rw") (builtins.filter (lib.hasPrefix "/dev/") (lib.attrValues it.blocks));
         ReadWritePaths = builtins.filter (file: !lib.hasPrefix "/dev/" file) (lib.attrValues it.blocks);
         CapabilityBoundingSet = "";
-        LockPersonality = true;
+        # Both tenders look at their personality, and abort where that call is refused.
+        LockPersonality = it.target == "unix";
         MemoryMax = "${toString (it.memory + 64)}M";
         NoNewPrivileges = true;
         PrivateTmp = true;
@@ -250,6 +251,10 @@ let
         RemainAfterExit = true;
         ExecStop = script "unikernel-${name}-stop" [ "exec ${client [ "destroy" name ]}" ];
       })
+      // lib.optionalAttrs (solo5 && it.target == "hvt") {
+        # solo5-hvt answers SIGTERM with the status of a failure; by this signal it ends as systemd expects.
+        KillSignal = "SIGHUP";
+      }
       // lib.optionalAttrs (solo5 && it.target == "unix") {
         WorkingDirectory = "/run/unikernel-${name}";
         # Its sockets are those of this machine.

@@ -47,6 +47,8 @@ fn unikernels_become_confined_services() {
         json!(["/dev/kvm rw", "/dev/net/tun rw", "/dev/vg/cache rw"])
     );
     assert_eq!(service["DynamicUser"], true);
+    // By SIGTERM, solo5-hvt fails.
+    assert_eq!(service["KillSignal"], "SIGHUP");
     assert_eq!(service["ProtectSystem"], "strict");
 
     let example = &cases["example"];
@@ -69,6 +71,9 @@ fn unikernels_become_confined_services() {
     assert_eq!(spt["DeviceAllow"], json!([]));
     let unix = &cases["unix"]["services"]["unikernel-hello"]["serviceConfig"];
     assert!(unix["ExecStart"].as_str().unwrap().ends_with("exec /store/hello/hello"));
+    // With it, solo5-spt and solo5-hvt abort.
+    let locked = [service, spt, unix].map(|it| it["LockPersonality"] == true);
+    assert_eq!(locked, [false, false, true]);
     // It opens the files that are called as its block devices, where it is started.
     assert_eq!(unix["WorkingDirectory"], "/run/unikernel-hello");
     let before = unix["ExecStartPre"].to_string();
