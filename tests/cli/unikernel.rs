@@ -123,7 +123,7 @@ fn a_unikernel_is_configured_locked_built_for_its_target_and_run() {
     let lines = |from: &str| format!("HELLO! WORLD!, from {from}\nHELLO! YOU!, from {from}\n");
     assert_eq!(said(&unix.join("hello"), &[]), lines("the host"));
     // It does not keep the compilers, which its debug information would name.
-    let image = std::fs::read(unix.join("hello")).unwrap();
+    let image = fs::read(unix.join("hello")).unwrap();
     assert!(image.starts_with(b"\x7fELF"));
     assert!(!image.windows(11).any(|bytes| bytes == b".debug_info"));
     let image = spt.join("hello.spt");
