@@ -6,7 +6,7 @@ use super::{
 };
 use std::{sync::Arc, thread, time::Duration};
 use x2nix_core::{Cancel, Failure, Request, resolve};
-use x2nix_plugin_carriers::{Limits, Loader, PluginFile};
+use x2nix_plugin_carriers::{Limits, Loader};
 use x2nix_plugin_host::inputs::Inputs;
 
 /// Runs the hostile plugin.
@@ -96,29 +96,102 @@ fn a_hostile_library_is_stopped_where_it_is_isolated() {
     assert!(run.stderr.contains("on purpose"), "{}", run.stderr);
 }
 
+/// Asks the plugin that lies for a root, over each carrier in turn.
+fn lies(place: &Place, root: &str) -> impl Iterator<Item = (String, Run)> {
+    lies_with(place, root, &[])
+}
+
+fn lies_with<'p>(
+    place: &'p Place,
+    root: &str,
+    environment: &'p [(&str, &str)],
+) -> impl Iterator<Item = (String, Run)> {
+    place.repository("repo", &[]);
+    let files = compiled(place, "liar");
+    let (component, native) = (files.component.display(), files.native.display());
+    let carriers = [
+        format!("{component} --plugin-memory 4096"),
+        format!("{native} --trust-native"),
+        format!("{native} --trust-native --isolate --plugin-memory 4096"),
+    ];
+    carriers.into_iter().map(move |carrier| {
+        let words = format!(
+            "resolve --ecosystem liar --platform x86_64-linux --repo repo --root {root} --dry-run --plugin {carrier}"
+        );
+        let mut command = place.command(&words);
+        (carrier, Run::of(command.envs(environment.iter().copied())).exits(2))
+    })
+}
+
 #[test]
 fn an_answer_of_a_gibibyte_is_not_taken() {
     let place = Place::new();
-    place.repository("repo", &[]);
-    let files = compiled(&place, "giant");
-    for carrier in [
-        format!("{} --plugin-memory 4096", files.component.display()),
-        format!("{} --trust-native", files.native.display()),
-        format!("{} --trust-native --isolate --plugin-memory 4096", files.native.display()),
-    ] {
-        let words = format!(
-            "resolve --ecosystem giant --platform x86_64-linux --repo repo --root a --dry-run --plugin {carrier}"
-        );
-        let run = place.x2nix(&words).exits(2).says("plugin::limit");
+    for (carrier, run) in lies(&place, "giant") {
         let said = "call `open`: it says more at once than the 128 MiB that it may";
+        assert!(run.stderr.contains("plugin::limit"), "{carrier}: {}", run.stderr);
         assert!(run.stderr.contains(said), "{carrier}: {}", run.stderr);
     }
     // It may not have that much memory either.
     let words = format!(
-        "resolve --ecosystem giant --platform x86_64-linux --repo repo --root a --dry-run --plugin {} --plugin-memory 512",
-        files.component.display()
+        "resolve --ecosystem liar --platform x86_64-linux --repo repo --root giant --dry-run --plugin {} --plugin-memory 512",
+        compiled(&place, "liar").component.display()
     );
     place.x2nix(&words).exits(2).says("more memory than the 512 MiB");
+}
+
+#[test]
+fn what_is_no_document_is_named_with_its_place_and_kept() {
+    for (root, words) in [
+        ("utf-8", "at `environment.name`: invalid unicode code point"),
+        ("surrogate", "at `environment.name`: unexpected end of hex escape"),
+        ("words", "expected value at line 1 column 1"),
+        ("half", "EOF while parsing"),
+        ("two", "trailing characters"),
+        ("empty", "EOF while parsing a value"),
+        ("huge", "at `roots[0].need`: "),
+        ("type", "at `roots[0].need.any[0].set`: invalid type: string \"one\", expected u32"),
+        ("nest", "at `dictionary.names[0].text`: invalid type: sequence, expected a string"),
+        ("missing", "at `dictionary.names[0]`: missing field `text`"),
+    ] {
+        let place = Place::new();
+        for (carrier, run) in lies(&place, root) {
+            let text = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+            let component = root == "utf-8" && !carrier.contains("native");
+            let all = if component {
+                // It is no text for the component model either.
+                ["plugin::crash", "call `open`: invalid utf-8 sequence of 1 bytes", ""]
+            } else {
+                ["plugin::answer", "call `open`: the answer is not the document", words]
+            };
+            for said in all {
+                assert!(text.contains(said), "{root}, {carrier}: {said}: {text}");
+            }
+            assert!(text.contains("--replay"), "{root}, {carrier}: {text}");
+        }
+        assert!(!place.names(".cache/x2nix/failures").is_empty(), "{root}");
+    }
+}
+
+#[test]
+fn a_plugin_that_contradicts_itself_is_named() {
+    let place = Place::new();
+    // It remembers that it was asked before only where it runs in this very process.
+    let (carrier, run) = lies_with(&place, "words", &[("LIAR_CHANGES", "1")]).nth(1).unwrap();
+    let said =
+        "call `describe`: it described itself otherwise before: the same question has two answers";
+    assert!(run.stderr.contains(said), "{carrier}: {}", run.stderr);
+    for root in ["other-version", "other-bucket", "other-name", "too-few"] {
+        let plugin = format!("--plugin {}", hostile_plugin().component.display());
+        let run = hostile_run(&place, root, &plugin).exits(2);
+        let said = match root {
+            "other-name" => "facts: name 0 is due, 1 came",
+            "too-few" => "facts: as many packages as names are due",
+            _ => "details: ",
+        };
+        for said in ["plugin::protocol", "x2nix_hostile_plugin.wasm", said] {
+            assert!(run.stderr.contains(said), "{root}: {said}: {}", run.stderr);
+        }
+    }
 }
 
 #[test]
@@ -127,7 +200,7 @@ fn a_plugin_that_computes_is_interrupted_when_the_request_is_cancelled() {
     let limits = Limits { time: Duration::from_hours(1), ..Limits::default() };
     let loader = Loader { limits, isolate, ..Loader::default() };
     for file in [&hostile_plugin().component, &hostile_plugin().native] {
-        let plugin = loader.load(&PluginFile::read(file).unwrap()).unwrap();
+        let plugin = loader.load(&loader.read(file).unwrap()).unwrap();
         let cancel = Cancel::default();
         let host = cancel.host(Arc::new(Inputs::new()));
         let canceller = thread::spawn(move || {

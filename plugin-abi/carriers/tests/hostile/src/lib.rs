@@ -46,7 +46,7 @@ impl Plugin for Hostile {
             "panic" => panic!("on purpose"),
             "abort" => std::process::abort(),
             "ask" => loop {
-                host.list(&ListRequest { tree: TreeId(0), folders: vec![] })?;
+                host.list(&ListRequest::new(TreeId(0), vec![]))?;
             },
             "fetch" => {
                 drop(host.open(&OpenTreeRequest { place: "https://example.net/a.tar.gz".into() })?)
@@ -89,15 +89,30 @@ impl Session for Conversation {
             }
             _ => vec![],
         };
-        let candidate = Candidate { version: "1".into(), requires, ..Candidate::default() };
-        let facts = |&name: &NameId| PackageFacts {
-            name,
+        let deferred = self.0.starts_with("other-") && self.0 != "other-name";
+        let candidate =
+            Candidate { version: "1".into(), requires, deferred, ..Candidate::default() };
+        let facts = |&NameId(name): &NameId| PackageFacts {
+            name: NameId(if self.0 == "other-name" { name + 1 } else { name }),
             granularity: Granularity::One,
             candidates: vec![candidate.clone()],
             similar: vec![],
         };
-        let packages = request.names.iter().map(facts).collect();
+        let names = if self.0 == "too-few" { &[] } else { request.names.as_slice() };
+        let packages = names.iter().map(facts).collect();
         Ok(FactsAnswer { packages, ..FactsAnswer::default() })
+    }
+
+    fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
+        // Not what it said of them before.
+        let of = |what: &str, then: &str, now: &str| {
+            if self.0 == what { now.to_owned() } else { then.to_owned() }
+        };
+        let version = of("other-version", "1", "2");
+        let bucket = of("other-bucket", "", "1");
+        let candidate = Candidate { version, bucket, ..Candidate::default() };
+        let candidates = vec![candidate; request.candidates.len()];
+        Ok(DetailsAnswer { candidates, ..DetailsAnswer::default() })
     }
 
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer> {
