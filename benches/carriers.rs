@@ -15,7 +15,7 @@ use x2nix_core::{
     resolve,
 };
 use x2nix_opam::OpamPlugin;
-use x2nix_plugin_carriers::{Loader, PluginFile};
+use x2nix_plugin_carriers::Loader;
 use x2nix_plugin_host::{
     carrier::through_json,
     inputs::{Inputs, OpenOptions, Opener},
@@ -58,13 +58,13 @@ fn carriers(c: &mut Criterion) {
     let files = [("native", "so"), ("component", "wasm")]
         .map(|(name, extension)| (name, folder.join(format!("x2nix_opam_plugin.{extension}"))));
     for (name, file) in &files {
-        run(name, &loader.load(&PluginFile::read(file).unwrap()).unwrap());
+        run(name, &loader.load(&loader.read(file).unwrap()).unwrap());
     }
     group.finish();
     let mut group = c.benchmark_group("start");
     for (name, file) in &files {
         group.bench_function(*name, |b| {
-            b.iter(|| black_box(loader.load(&PluginFile::read(file).unwrap()).unwrap()));
+            b.iter(|| black_box(loader.load(&loader.read(file).unwrap()).unwrap()));
         });
     }
     group.finish();

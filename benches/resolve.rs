@@ -49,8 +49,7 @@ fn universe(host: &Arc<dyn Host>, root: &str) -> Universe {
 /// All opam files of the repository.
 fn opam_files(host: &dyn Host) -> Vec<Vec<u8>> {
     let list = |folders: Vec<String>| {
-        let listings =
-            host.list(&ListRequest { tree: TreeId(0), folders: folders.clone() }).unwrap().listings;
+        let listings = host.list(&ListRequest::new(TreeId(0), folders.clone())).unwrap().listings;
         let below = |(folder, listing): (String, Option<Vec<_>>)| {
             let entries: Vec<x2nix_core::protocol::Entry> = listing.unwrap_or_default();
             entries

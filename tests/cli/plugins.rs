@@ -8,9 +8,14 @@ mod support;
 
 use serde_json::Value;
 use std::{
+    fs,
+    io::Write as _,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
+    thread,
+    time::Duration,
 };
 use support::{Place, opam_repository};
 
@@ -109,7 +114,7 @@ fn locks_are_the_same_but_for_the_plugin_whatever_carries_it() {
             assert_eq!(answer, linked_in, "{name} {carrier}");
         }
     }
-    assert!(place.names(".cache/x2nix/plugins")[0].ends_with(".cwasm"));
+    assert!(place.names(".cache/x2nix/plugins").iter().any(|name| name.ends_with(".cwasm")));
 }
 
 #[test]
@@ -170,6 +175,53 @@ fn installed_plugins_are_found_and_a_changed_one_is_refused() {
         "resolve --ecosystem opam --repo repo --root a --dry-run --plugin {file} --accept-plugin"
     ));
     assert!(command.env("XDG_CACHE_HOME", "/proc/none").status().unwrap().success());
+}
+
+#[test]
+fn what_is_kept_of_a_file_is_believed_only_while_it_is_the_same_file() {
+    let place = Place::new();
+    let library = fs::read(&hostile_plugin().native).unwrap();
+    place.write("plugin.so", &library);
+    let inspect = || place.x2nix("plugin inspect plugin.so --format json").exits(0).json();
+    let kept = || {
+        let names = place.names(".cache/x2nix/plugins");
+        names.into_iter().map(|name| format!(".cache/x2nix/plugins/{name}")).collect::<Vec<_>>()
+    };
+    // Written just now, it could change again without showing it.
+    let first = inspect();
+    assert_eq!(first["version"], "1");
+    assert!(!place.path(".cache/x2nix/plugins").exists());
+    thread::sleep(Duration::from_secs(5));
+    assert_eq!(inspect(), first);
+    assert_eq!(kept().len(), 1);
+    // What the record says is said again.
+    let record = place.read(&kept()[0]);
+    let lie = record.replace("\"version\":\"1\"", "\"version\":\"7\"");
+    assert_ne!(lie, record);
+    place.write(&kept()[0], &lie);
+    assert_eq!(inspect()["version"], "7");
+    // Others may have written this one.
+    let open = fs::Permissions::from_mode(0o666);
+    fs::set_permissions(place.path(&kept()[0]), open).unwrap();
+    assert_eq!(inspect(), first);
+    let closed = fs::Permissions::from_mode(0o644);
+    fs::set_permissions(place.path(&kept()[0]), closed).unwrap();
+    place.write(&kept()[0], &lie);
+    // As large as before, and as old; but not the same.
+    let path = place.path("plugin.so");
+    let modified = fs::metadata(&path).unwrap().modified().unwrap();
+    let text = br#""version": "1""#;
+    let start = library.windows(text.len()).position(|part| part == text).unwrap();
+    let mut other = library.clone();
+    other[start + text.len() - 2] = b'2';
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    (&file).write_all(&other).unwrap();
+    file.set_modified(modified).unwrap();
+    let changed = inspect();
+    assert_eq!(changed["version"], "2");
+    assert_ne!(changed["hash"], first["hash"]);
+    place.write(&kept()[0], "{");
+    assert_eq!(inspect(), changed);
 }
 
 #[test]

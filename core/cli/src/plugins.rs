@@ -188,7 +188,7 @@ pub(crate) fn add(ecosystems: &mut Vec<Ecosystem>, arguments: &[OsString]) -> Re
     let given = Given::read(arguments);
     let settings = Settings::read(&given.folder)?;
     let Some((path, setting)) = find(&given, &settings, ecosystems) else { return Ok(()) };
-    let file = PluginFile::read(&path)?;
+    let file = loader().read(&path)?;
     check_setting(&file, setting)?;
     trust(&file, &given, setting)?;
     let capabilities = capabilities(&file, &given, setting)?;
@@ -232,7 +232,7 @@ fn find<'s>(
     let linked_in = |name: &str| ecosystems.iter().any(|it| it.describe.ecosystem == name);
     let name = name.filter(|name| !linked_in(name))?;
     for path in installed() {
-        if PluginFile::read(&path).is_ok_and(|file| file.manifest.ecosystem == name) {
+        if loader().read(&path).is_ok_and(|file| file.manifest.ecosystem == name) {
             return Some((path, setting));
         }
     }
@@ -395,7 +395,7 @@ pub(crate) fn blame(ecosystem: &Ecosystem, failure: Failure) -> Failure {
 /// The carrier of a file that is to be tested; its messages are checked.
 pub(crate) fn carrier(path: &Path, arguments: &[OsString]) -> Result<Arc<dyn Carrier>, Stop> {
     let given = Given::read(arguments);
-    let file = PluginFile::read(path)?;
+    let file = loader().read(path)?;
     trust(&file, &given, None)?;
     Ok(Loader { validate: true, ..given.loader() }.carrier(&file)?)
 }

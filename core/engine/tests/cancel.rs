@@ -63,7 +63,7 @@ impl Talk {
             self.cancel.cancel();
         }
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.host.list(&ListRequest { tree: TreeId(0), folders: vec![] }).map(drop)
+        self.host.list(&ListRequest::new(TreeId(0), vec![])).map(drop)
     }
 }
 

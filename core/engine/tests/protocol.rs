@@ -22,6 +22,7 @@ there is none. Unknown members are skipped. A member that is not required may be
 | `open` | `open-request` | `open-answer` |
 | `facts` | `facts-request` | `facts-answer` |
 | `members` | `members-request` | `members-answer` |
+| `details` | `details-request` | `details-answer` |
 | `names` | `null` | `names-answer` |
 | `build` | `build-request` | `build-answer` |
 | `export` | `export-request` | `export-answer` |
@@ -38,6 +39,9 @@ A conversation begins with `open`; `describe` may come before. A plugin may ask 
 
 /// A type in a few words.
 fn kind(schema: &Value) -> String {
+    if schema["$ref"] == "#" {
+        return "the same".into();
+    }
     if let Some(name) = schema["$ref"].as_str() {
         return format!("[{0}](#{1})", name.rsplit('/').next().unwrap(), anchor(name));
     }
@@ -128,8 +132,9 @@ fn the_reference_is_that_of_the_schemas() {
     let mut parts = std::collections::BTreeMap::new();
     text.push_str("\n## Documents\n");
     for document in DOCUMENTS {
-        let schema = (document.schema)().to_value();
+        let schema = document.schema().to_value();
         section(&mut text, "###", document.name, &schema);
+        write!(text, "\n```json\n{}\n```\n", document.example.trim_end()).unwrap();
         for (name, part) in schema["$defs"].as_object().into_iter().flatten() {
             parts.insert(name.clone(), part.clone());
         }

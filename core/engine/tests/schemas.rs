@@ -16,7 +16,7 @@ use support::{
     scenario,
     shelf::Shelf,
 };
-use x2nix_core::{Failure, lock::Lock, resolve};
+use x2nix_core::{Failure, resolve};
 use x2nix_protocol::{
     Blob, DOCUMENTS, Diagnostic, FetchAnswer, FetchFile, FetchRequest, Fetched, Host,
     OpenTreeRequest, OpenedTree, TreeId,
@@ -32,8 +32,8 @@ fn folder() -> PathBuf {
 /// All schemas, by the name of their document.
 fn schemas() -> BTreeMap<&'static str, Value> {
     let mut schemas: BTreeMap<_, _> =
-        DOCUMENTS.iter().map(|document| (document.name, (document.schema)().to_value())).collect();
-    schemas.insert("lock", schemars::schema_for!(Lock).to_value());
+        DOCUMENTS.iter().map(|document| (document.name, document.schema().to_value())).collect();
+    schemas.insert("lock", x2nix_core::lock::schema().to_value());
     schemas
 }
 
@@ -83,6 +83,26 @@ fn the_schemas_are_valid() {
         if let Err(error) = jsonschema::draft202012::meta::validate(&schema) {
             panic!("{name}: {error}");
         }
+        let examples = schema["examples"].as_array();
+        let examples = examples.unwrap_or_else(|| panic!("{name} has no example"));
+        let validator = jsonschema::draft202012::new(&schema).expect("a valid schema compiles");
+        for example in examples {
+            let errors: Vec<_> =
+                validator.iter_errors(example).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{name}: {errors:?}");
+        }
+        undescribed(name, &schema);
+    }
+}
+
+/// Every member has a description, or is of a type that has one.
+fn undescribed(place: &str, schema: &Value) {
+    for (name, part) in schema["$defs"].as_object().into_iter().flatten() {
+        assert!(part["description"].is_string(), "{place}: {name} has no description");
+        undescribed(&format!("{place}: {name}"), part);
+    }
+    for (name, member) in schema["properties"].as_object().into_iter().flatten() {
+        assert!(member["description"].is_string(), "{place}: {name} has no description");
     }
 }
 

@@ -17,3 +17,8 @@ pub use claims::check_claims;
 pub use document::*;
 pub use text::{LARGEST, read, write};
 pub use x2nix_protocol::Placement;
+
+/// The JSON Schema of a lock (draft 2020-12), with an example.
+pub fn schema() -> schemars::Schema {
+    x2nix_protocol::schema_of::<Lock>(include_str!("../examples/lock.json"))
+}

@@ -126,7 +126,7 @@ pub(crate) struct IndexTree {
 impl IndexTree {
     /// Finds the index in a tree; none where it has no folder that an index would have.
     pub(crate) fn find(host: &dyn Host, tree: TreeId, label: &str) -> PluginResult<Option<Self>> {
-        let request = ListRequest { tree, folders: vec![String::new()] };
+        let request = ListRequest::new(tree, vec![String::new()]);
         let listed = host.list(&request)?.listings.into_iter().next().flatten();
         let has =
             |name: &str| listed.iter().flatten().any(|entry| entry.folder && entry.name == name);
@@ -275,7 +275,7 @@ impl Registries {
             let path = index_path(name);
             let Some((folder, _)) = path.rsplit_once('/') else { continue };
             let folders = vec![format!("{}{folder}", index.below)];
-            let answer = self.host.list(&ListRequest { tree: index.tree, folders })?;
+            let answer = self.host.list(&ListRequest::new(index.tree, folders))?;
             let entries = answer.listings.into_iter().flatten().flatten();
             known.extend(entries.filter(|entry| !entry.folder).map(|entry| entry.name));
         }

@@ -92,7 +92,7 @@ impl Reader<'_> {
                 let message = format!("cannot read the pattern {part:?} of members: {error}");
                 Box::new(Diagnostic::error("cargo::manifest", message))
             })?;
-            let request = ListRequest { tree: self.project, folders: found };
+            let request = ListRequest::new(self.project, found);
             let answer = self.host.list(&request)?;
             let mut next = Vec::new();
             for (folder, entries) in request.folders.iter().zip(answer.listings) {

@@ -274,7 +274,7 @@ impl Place {
     /// The names of the opam files that the tool has written into a tree.
     fn opam_files(&self, host: &dyn Host, tree: TreeId) -> PluginResult<Vec<String>> {
         let folders = vec![self.below("mirage")];
-        let listing = host.list(&ListRequest { tree, folders })?.listings.pop().flatten();
+        let listing = host.list(&ListRequest::new(tree, folders))?.listings.pop().flatten();
         let files = listing.unwrap_or_default().into_iter().filter(|entry| !entry.folder);
         let files = files.map(|entry| entry.name).filter(|name| name.ends_with(".opam"));
         // What the shell has put there was made from the lock.

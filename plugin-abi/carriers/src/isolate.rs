@@ -251,7 +251,7 @@ pub fn serve(path: &Path, hash: &str, memory: u64, most: usize) -> PluginResult<
     let failed = |error: io::Error| Diagnostic::error("plugin::process", error.to_string());
     let socket = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
     let socket = Arc::new(Socket(Mutex::new(UnixStream::from(socket))));
-    let file = PluginFile::read(path)?;
+    let file = PluginFile::read(path, None)?;
     if file.hash != hash {
         return Err(error::bad(&file.label, "it changed while it was being loaded"));
     }
@@ -259,7 +259,6 @@ pub fn serve(path: &Path, hash: &str, memory: u64, most: usize) -> PluginResult<
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     setrlimit(Resource::As, memory).map_err(|error| failed(error.into()))?;
     setrlimit(Resource::Core, none).map_err(|error| failed(error.into()))?;
-    drop(file.content);
     let opened = Native::open(&file.label, path, most);
     let mut line =
         opened.and_then(|native| native.connect(Arc::clone(&socket) as Arc<dyn HostLine>));

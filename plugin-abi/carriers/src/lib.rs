@@ -11,6 +11,7 @@ mod error;
 mod file;
 pub mod grants;
 pub mod isolate;
+mod known;
 mod native;
 pub mod pack;
 mod validate;
@@ -19,7 +20,11 @@ mod wasm;
 pub use file::{Form, PluginFile};
 pub use wasm::Compiled;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use x2nix_plugin_host::carrier::{Carrier, Foreign};
 use x2nix_protocol::PluginResult;
 
@@ -62,6 +67,11 @@ pub struct Loader {
 }
 
 impl Loader {
+    /// Reads a file, or what the cache has of it.
+    pub fn read(&self, path: &Path) -> PluginResult<PluginFile> {
+        PluginFile::read(path, self.cache.as_deref())
+    }
+
     /// The carrier of a file.
     pub fn carrier(&self, file: &PluginFile) -> PluginResult<Arc<dyn Carrier>> {
         x2nix_plugin_host::carrier::check_protocol(&file.label, file.manifest.protocol)?;

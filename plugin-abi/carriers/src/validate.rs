@@ -44,7 +44,7 @@ struct Schemas(BTreeMap<&'static str, Validator>);
 impl Validated {
     pub(crate) fn new(carrier: Arc<dyn Carrier>) -> PluginResult<Self> {
         let compiled = DOCUMENTS.iter().map(|document| {
-            let schema = (document.schema)().to_value();
+            let schema = document.schema().to_value();
             let validator = jsonschema::validator_for(&schema).map_err(|error| {
                 let message = format!("the schema {} is broken: {error}", document.name);
                 Diagnostic::error("plugin::schema", message).help("please report this")

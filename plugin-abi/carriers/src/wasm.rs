@@ -6,13 +6,12 @@
 //! hash of the file and of all that the code depends on: wasmtime's version, its settings, the kind of
 //! processor.
 
-use crate::{Limits, Loader, PluginFile, error};
+use crate::{Limits, Loader, PluginFile, error, known::is_own};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 use std::{
     fs,
     hash::{Hash as _, Hasher},
-    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -115,7 +114,7 @@ fn compiled(
     if let Some(component) = kept.as_deref().and_then(|kept| load(engine, kept)) {
         return Ok((component, Compiled::Found));
     }
-    let component = wasmtime::component::Component::from_binary(engine, &file.content)?;
+    let component = wasmtime::component::Component::from_binary(engine, &file.content()?)?;
     let keep = |kept: &Path| {
         let folder = kept.parent()?;
         fs::create_dir_all(folder).ok()?;
@@ -146,9 +145,7 @@ fn cache_file(engine: &Engine, file: &PluginFile, cache: &Path) -> PathBuf {
 /// Loads machine code that [`compiled`] kept.
 #[allow(unsafe_code)] // see below
 fn load(engine: &Engine, kept: &Path) -> Option<wasmtime::component::Component> {
-    let about = fs::metadata(kept).ok()?;
-    let own = about.uid() == rustix::process::geteuid().as_raw();
-    if !own || about.mode() & 0o022 != 0 {
+    if !is_own(&fs::metadata(kept).ok()?) {
         return None;
     }
     // SAFETY: this is machine code, and is run as it is, like the program itself. Only the user may

@@ -76,7 +76,7 @@ fn list_all(inputs: &Inputs, tree: TreeId) -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![String::new()];
     while !folders.is_empty() {
-        let request = ListRequest { tree, folders: std::mem::take(&mut folders) };
+        let request = ListRequest::new(tree, std::mem::take(&mut folders));
         let answer = inputs.list(&request).unwrap();
         for (folder, entries) in request.folders.iter().zip(answer.listings) {
             for entry in entries.unwrap() {

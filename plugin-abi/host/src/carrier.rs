@@ -23,7 +23,10 @@ use x2nix_protocol::{
     ListRequest, MembersAnswer, MembersRequest, NamesAnswer, OpenRequest, OpenTreeRequest, Opened,
     OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin, PluginResult, ReadAnswer, ReadRequest,
     Session,
-    message::{Document, HostLine, Line, Reply, Server, encode, method, reply, unknown},
+    message::{
+        Document, HostLine, Line, ReadQuestion, Reply, Server, encode, method, reply,
+        reply_with_files, unknown,
+    },
 };
 
 /// The largest answer that is read.
@@ -282,7 +285,13 @@ impl HostLine for HostServer {
     fn call(&self, method: &str, request: &[u8]) -> Reply {
         match method {
             method::LIST => asked(method, request, |request| self.0.list(&request)),
-            method::READ => asked(method, request, |request| self.0.read(&request)),
+            method::READ => match question::<ReadQuestion>(method, request) {
+                Ok(question) => {
+                    let following = question.following;
+                    reply_with_files(self.0.read(&question.request()), following)
+                }
+                Err(error) => reply::<()>(Err(error)),
+            },
             method::OPEN => asked(method, request, |request| self.0.open(&request)),
             method::FETCH => asked(method, request, |request| self.0.fetch(&request)),
             other => reply::<()>(Err(unknown(other))),
@@ -299,11 +308,14 @@ fn asked<Q: Document, A: Document>(
     request: &[u8],
     answer: impl FnOnce(Q) -> PluginResult<A>,
 ) -> Reply {
-    let question = serde_json::from_slice(request).map_err(|error| {
+    reply(question(method, request).and_then(answer))
+}
+
+fn question<Q: Document>(method: &str, request: &[u8]) -> PluginResult<Q> {
+    serde_json::from_slice(request).map_err(|error| {
         let message = format!("the question `{method}` to the host is not one: {error}");
         Box::new(Diagnostic::error("plugin::question", message))
-    });
-    reply(question.and_then(answer))
+    })
 }
 
 /// The host of a plugin that is only asked who it is.

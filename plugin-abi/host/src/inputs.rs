@@ -230,10 +230,15 @@ impl Tree {
 
     /// The entries of a folder in byte order; `None` where there is no such folder.
     pub fn list(&self, path: &str) -> PluginResult<Option<Vec<Entry>>> {
+        self.list_wanted(path, &|_| true)
+    }
+
+    /// Those of a folder's entries whose names are wanted.
+    fn list_wanted(&self, path: &str, wanted: &Names<'_>) -> PluginResult<Option<Vec<Entry>>> {
         match &self.content {
             _ if !path::is_plain(path) => Ok(None),
-            Content::Folder(folder) => folder.list(path),
-            Content::Archive(archive) => Ok(archive.list(path)),
+            Content::Folder(folder) => folder.list(path, wanted),
+            Content::Archive(archive) => Ok(archive.list(path, wanted)),
         }
     }
 
@@ -246,6 +251,9 @@ impl Tree {
         }
     }
 }
+
+/// Says of the name of an entry whether it is wanted.
+type Names<'w> = dyn Fn(&str) -> bool + 'w;
 
 /// The trees of one session, numbered in the order in which they were added.
 #[derive(Default)]
@@ -302,7 +310,11 @@ impl Host for Inputs {
     fn list(&self, request: &ListRequest) -> PluginResult<ListAnswer> {
         let tree = self.tree(request.tree)?;
         // Collected before the first error is looked for, so that it is always the same one.
-        let listings: Vec<_> = request.folders.par_iter().map(|path| tree.list(path)).collect();
+        let listings: Vec<_> = request
+            .folders
+            .par_iter()
+            .map(|path| tree.list_wanted(path, &|name| request.wants(name)))
+            .collect();
         Ok(ListAnswer { listings: listings.into_iter().collect::<Result<_, _>>()? })
     }
 

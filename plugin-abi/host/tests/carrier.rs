@@ -60,7 +60,7 @@ impl Session for EchoSession {
     }
 
     fn build(&mut self, _: &BuildRequest) -> PluginResult<BuildAnswer> {
-        let list = ListRequest { tree: TreeId(1), folders: vec![] };
+        let list = ListRequest::new(TreeId(1), vec![]);
         self.0.list(&list).map(|_| BuildAnswer::default())
     }
 }

@@ -154,7 +154,7 @@ fn a_session_asks_in_batches() {
     assert_eq!(answer.files[150], found("text 150"));
     assert!(answer.files[200..].iter().all(|file| *file == FileContent::Missing));
     let folders = vec!["d1".into(), "nothing".into(), "../d1".into(), "d1/f".into()];
-    let answer = inputs.list(&ListRequest { tree, folders }).unwrap();
+    let answer = inputs.list(&ListRequest::new(tree, folders)).unwrap();
     assert_eq!(answer.listings[0].as_ref().unwrap().len(), 1);
     assert_eq!(answer.listings[1..], [None, None, None]);
     let unknown = ReadRequest { tree: x2nix_protocol::TreeId(7), paths: vec![] };

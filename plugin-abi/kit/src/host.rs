@@ -98,7 +98,8 @@ impl Host for Trees {
                     None => Entry { name: path.into(), folder: false },
                 })
                 .collect();
-            (!entries.is_empty()).then(|| entries.into_iter().collect())
+            let wanted = |entry: &Entry| request.wants(&entry.name);
+            (!entries.is_empty()).then(|| entries.into_iter().filter(wanted).collect())
         };
         Ok(ListAnswer { listings: request.folders.iter().map(listing).collect() })
     }

@@ -130,6 +130,22 @@ pub struct ListRequest {
     pub tree: TreeId,
     /// The folders.
     pub folders: Vec<String>,
+    /// Only entries with this text in their names are wanted; empty for all. A plugin that has use for a few of
+    /// many entries need not be sent the rest.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub containing: String,
+}
+
+impl ListRequest {
+    /// Asks for all entries of folders.
+    pub const fn new(tree: TreeId, folders: Vec<String>) -> Self {
+        Self { tree, folders, containing: String::new() }
+    }
+
+    /// Whether an entry with this name is wanted.
+    pub fn wants(&self, name: &str) -> bool {
+        self.containing.is_empty() || name.contains(&self.containing)
+    }
 }
 
 /// The answer to [`ListRequest`]: one listing per folder, `None` where there is no such folder.
@@ -184,11 +200,18 @@ pub enum FileContent {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Blob(pub Vec<u8>);
 
+impl Blob {
+    /// The bytes as JSON has them as a text, if it does.
+    pub(crate) fn text(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok().filter(|text| !text.contains('\0'))
+    }
+}
+
 impl Serialize for Blob {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) if !text.contains('\0') => serializer.serialize_str(text),
-            _ => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
+        match self.text() {
+            Some(text) => serializer.serialize_str(text),
+            None => BTreeMap::from([("base64", BASE64.encode(&self.0))]).serialize(serializer),
         }
     }
 }
@@ -241,6 +264,12 @@ impl JsonSchema for Blob {
                     "type": "object",
                     "properties": { "base64": { "type": "string" } },
                     "required": ["base64"]
+                },
+                {
+                    "description": "Only in an answer to `read` that was asked for `following`: so many bytes of what comes behind the document and a zero byte, in the order of the document.",
+                    "type": "object",
+                    "properties": { "following": { "type": "integer", "minimum": 0 } },
+                    "required": ["following"]
                 }
             ]
         })

@@ -50,7 +50,7 @@ pub use host::*;
 pub use manifest::*;
 pub use open::*;
 pub use plugin::*;
-pub use schema::{DOCUMENTS, SchemaDocument};
+pub use schema::{DOCUMENTS, SchemaDocument, schema_of};
 
 /// The version of this protocol: the number that a plugin states in [`Describe::protocol`].
 ///

@@ -13,6 +13,10 @@
 //! one conversation with a [`Plugin`], and gives it a [`Host`] that asks over the line back. The other
 //! end, with its limits and its distrust, is the host's.
 
+mod files;
+
+pub use files::{ReadQuestion, whole};
+
 use crate::{
     Diagnostic, FetchAnswer, FetchRequest, Host, ListAnswer, ListRequest, OpenTreeRequest, Opened,
     OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest, Session,
@@ -91,14 +95,23 @@ pub fn encode<T: Document>(value: &T) -> PluginResult<Vec<u8>> {
     Ok(text)
 }
 
+/// The host's answer to `read` as a reply, its contents behind the document where that may be.
+pub fn reply_with_files(result: PluginResult<ReadAnswer>, following: bool) -> Reply {
+    match result.as_ref().map(files::write) {
+        Ok(Ok(text)) if following => Ok(text),
+        _ => reply(result),
+    }
+}
+
 fn decode<T: DeserializeOwned>(text: &[u8], what: &str) -> PluginResult<T> {
-    serde_json::from_slice(text).map_err(|error| {
-        let message =
-            format!("{what} is not what protocol {} says: {error}", crate::PROTOCOL_VERSION);
-        Diagnostic::error("protocol::message", message)
-            .help("take versions of x2nix and the plugin that speak the same protocol")
-            .into()
-    })
+    serde_json::from_slice(text).map_err(|error| bad_message(what, &error.to_string()))
+}
+
+fn bad_message(what: &str, error: &str) -> Box<Diagnostic> {
+    let message = format!("{what} is not what protocol {} says: {error}", crate::PROTOCOL_VERSION);
+    Diagnostic::error("protocol::message", message)
+        .help("take versions of x2nix and the plugin that speak the same protocol")
+        .into()
 }
 
 /// A result as a reply.
@@ -175,8 +188,12 @@ impl Far {
     fn ask<Q: Document, A: DeserializeOwned>(&self, method: &str, request: &Q) -> PluginResult<A> {
         match self.0.call(method, &encode(request)?) {
             Ok(text) => decode(&text, &format!("the host's answer to `{method}`")),
-            Err(text) => Err(decode(&text, &format!("the host's refusal of `{method}`"))?),
+            Err(text) => Err(Self::refusal(method, &text)?),
         }
+    }
+
+    fn refusal(method: &str, text: &[u8]) -> PluginResult<Box<Diagnostic>> {
+        decode(text, &format!("the host's refusal of `{method}`"))
     }
 }
 
@@ -186,7 +203,11 @@ impl Host for Far {
     }
 
     fn read(&self, request: &ReadRequest) -> PluginResult<ReadAnswer> {
-        self.ask(method::READ, request)
+        match self.0.call(method::READ, &encode(&ReadQuestion::of(request))?) {
+            Ok(text) => files::read(&text)
+                .map_err(|error| bad_message("the host's answer to `read`", &error)),
+            Err(text) => Err(Self::refusal(method::READ, &text)?),
+        }
     }
 
     fn open(&self, request: &OpenTreeRequest) -> PluginResult<OpenedTree> {

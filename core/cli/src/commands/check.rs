@@ -16,7 +16,7 @@ use serde_json::json;
 use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Checked, Request,
-    lock::{Lock, check_claims},
+    lock::{self, Lock, check_claims},
     protocol::{Diagnostic, Host, InputKind, Origin},
 };
 use x2nix_plugin_host::inputs::Place;
@@ -179,7 +179,7 @@ fn check_schema(path: &Path) -> Result<Vec<Diagnostic>, Stop> {
     let text = lock_bytes(path).map_err(|error| unreadable(path, &error))?;
     let bug = |error: &dyn std::fmt::Display| Stop::Bug(error.to_string());
     let document: serde_json::Value = serde_json::from_slice(&text).map_err(|error| bug(&error))?;
-    let schema = serde_json::to_value(schemars::schema_for!(Lock)).map_err(|error| bug(&error))?;
+    let schema = lock::schema().to_value();
     let validator = jsonschema::validator_for(&schema).map_err(|error| bug(&error))?;
     let report = |error: jsonschema::ValidationError<'_>| {
         let message = format!("{error}, at {}", error.instance_path());

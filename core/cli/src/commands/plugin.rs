@@ -60,7 +60,7 @@ fn list(ecosystems: &[Ecosystem], format: Format) -> Result<(), Stop> {
         .collect();
     let mut bad = Vec::new();
     for path in plugins::installed() {
-        match PluginFile::read(&path) {
+        match plugins::loader().read(&path) {
             Ok(file) => rows.push(about(&file)),
             Err(error) => bad.push(*error),
         }
@@ -88,7 +88,7 @@ fn about(file: &PluginFile) -> Value {
 }
 
 fn inspect(path: &Path, format: Format) -> Result<(), Stop> {
-    let file = PluginFile::read(path)?;
+    let file = plugins::loader().read(path)?;
     if format == Format::Json {
         return answer_json(&about(&file));
     }
@@ -118,7 +118,7 @@ fn folder() -> Result<PathBuf, Stop> {
 }
 
 fn add(path: &Path, format: Format) -> Result<(), Stop> {
-    let file = PluginFile::read(path)?;
+    let file = plugins::loader().read(path)?;
     let name = &file.manifest.ecosystem;
     check_name(name)?;
     let folder = folder()?;
@@ -128,7 +128,7 @@ fn add(path: &Path, format: Format) -> Result<(), Stop> {
         Form::Native => std::env::consts::DLL_EXTENSION,
     };
     let place = folder.join(format!("{name}.{extension}"));
-    write_atomically(&place, &file.content)?;
+    write_atomically(&place, &file.content()?)?;
     // One plugin for each ecosystem.
     for old in files_of(&folder, name).into_iter().filter(|old| *old != place) {
         fs::remove_file(&old).map_err(|error| unreadable(&old, &error))?;
@@ -172,7 +172,7 @@ fn remove(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
 }
 
 fn precompile(path: &Path, format: Format) -> Result<(), Stop> {
-    let file = PluginFile::read(path)?;
+    let file = plugins::loader().read(path)?;
     if file.form == Form::Native {
         done("a native library is compiled already", format);
         return Ok(());
@@ -196,7 +196,7 @@ fn write_packed(matches: &ArgMatches) -> Result<(), Stop> {
     let packed = pack(&label, &read(&path)?, manifest.as_deref())?;
     let output = matches.get_one::<PathBuf>("output").cloned().unwrap_or_default();
     // What is written can be loaded.
-    PluginFile::of(&output, packed.clone())?;
+    PluginFile::of(&output, &packed)?;
     Ok(write_atomically(&output, &packed)?)
 }
 

@@ -59,7 +59,7 @@ impl Plugin for ScenarioPlugin {
     }
 
     fn open(&self, host: Arc<dyn Host>, request: &OpenRequest) -> PluginResult<Opened> {
-        let listed = host.list(&ListRequest { tree: TREE, folders: vec![String::new()] })?;
+        let listed = host.list(&ListRequest::new(TREE, vec![String::new()]))?;
         assert_eq!(listed.listings[0].as_ref().map(Vec::len), Some(1));
         let read = host.read(&ReadRequest { tree: TREE, paths: vec![FILE.into()] })?;
         let [FileContent::Found(Blob(bytes))] = read.files.as_slice() else {

@@ -23,7 +23,10 @@ impl Shelf {
 impl Host for Shelf {
     fn list(&self, request: &ListRequest) -> PluginResult<ListAnswer> {
         Self::check(request.tree)?;
-        let top = || vec![Entry { name: FILE.into(), folder: false }];
+        let top = || {
+            let entry = Entry { name: FILE.into(), folder: false };
+            Some(entry).filter(|entry| request.wants(&entry.name)).into_iter().collect()
+        };
         let listings = request.folders.iter().map(|folder| folder.is_empty().then(top)).collect();
         Ok(ListAnswer { listings })
     }

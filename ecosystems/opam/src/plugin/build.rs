@@ -24,7 +24,7 @@ mod variables;
 use super::{
     dictionary::Side,
     environment::Owner,
-    repository::Place,
+    repository::{Files, Place},
     request::{BOUNDED, parse_bounded, readable, syntax_error},
     session::{OpamSession, Version},
 };
@@ -120,11 +120,11 @@ pub(super) fn packages<'s>(
         })
         .collect();
     let places: Vec<&Place> = built.iter().map(|&(_, place, _)| place).collect();
-    let have_files = session.repositories.have_files(&places)?;
+    let files = session.repositories.files(&places)?;
     let mut packages = BTreeMap::new();
-    for ((name, place, bytes), has_files) in built.into_iter().zip(have_files) {
+    for ((name, place, bytes), files) in built.into_iter().zip(files) {
         let package = Package::new(session, view, side, name, place, bytes)?;
-        packages.insert(name, Package { has_files, ..package });
+        packages.insert(name, Package { files, ..package });
     }
     Ok(packages)
 }
@@ -223,8 +223,8 @@ pub(super) struct Package<'p> {
     pub(super) file: OpamFile<'p>,
     /// The text of that file.
     bytes: &'p [u8],
-    /// Whether there are files beside its opam file.
-    pub(super) has_files: bool,
+    /// The files beside its opam file.
+    pub(super) files: Files,
     /// What its build sees, by name.
     pub(super) edges: BTreeMap<&'p str, UnitEdge>,
 }
@@ -241,7 +241,7 @@ impl<'p> Package<'p> {
         let file = OpamFile::parse(bytes).map_err(|error| syntax_error(&error, &place.file()))?;
         let owner = session.owner(side, name, &chosen[name].version);
         let edges = BTreeMap::new();
-        let mut package = Self { owner, place, file, bytes, has_files: false, edges };
+        let mut package = Self { owner, place, file, bytes, files: Files::new(), edges };
         package.edges = package.needs(session, chosen)?;
         Ok(package)
     }
@@ -276,7 +276,7 @@ impl<'p> Package<'p> {
     fn is_empty(&self) -> bool {
         let nothing = |field: &str| self.file.field(field).is_none();
         ["build", "install", "substs", "setenv", "depexts"].into_iter().all(nothing)
-            && !self.has_files
+            && self.files.is_empty()
             && self.file.url().is_ok_and(|url| url.is_none())
             && self.file.extra_sources().is_ok_and(|extra| extra.is_empty())
             && !self.owner.local
@@ -379,7 +379,7 @@ impl<'s> Builder<'s> {
     ) -> PluginResult<Build> {
         let mut build = Build::default();
         self.sources(package, &mut build, artifacts)?;
-        self.files(package, &mut build)?;
+        package.add_files(&mut build)?;
         if memmem(package.bytes, b"opamfile") {
             build.files.insert(variables::OPAM_FILE.into(), Blob(package.bytes.to_vec()));
         }

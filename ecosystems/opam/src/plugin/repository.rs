@@ -8,11 +8,17 @@ use super::request::Local;
 use crate::package::name::{check_name, split_package};
 use crate::version;
 use rustc_hash::FxHashMap;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::OnceCell, collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
     Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, Origin, PluginResult,
     ReadRequest, TreeId,
 };
+
+/// The folder of a repository that has all packages.
+const TOP: &str = "packages";
+
+/// Files by their paths.
+pub(super) type Files = BTreeMap<String, FileContent>;
 
 /// All repositories of a request, in order of precedence.
 pub(super) struct Repositories {
@@ -24,10 +30,11 @@ struct Repository {
     tree: TreeId,
     /// What to put before a path in messages; empty where there is only one repository.
     prefix: String,
-    /// Names that have a folder of their own, sorted.
-    names: Vec<String>,
     /// Versions that lie directly under `packages`.
     flat: FxHashMap<String, Vec<String>>,
+    /// Every name, sorted: asked for where it is needed, since thousands of names take longer to be sent than
+    /// what a request has of them.
+    names: OnceCell<Vec<String>>,
 }
 
 /// Where a version of a package is described.
@@ -97,10 +104,9 @@ impl Repositories {
         let mut found: Vec<Vec<Place>> = vec![Vec::new(); names.len()];
         for repository in &self.list {
             let known: Vec<_> =
-                (0..names.len()).filter(|&index| repository.has_folder(names[index])).collect();
-            let folders = known.iter().map(|&index| format!("packages/{}", names[index])).collect();
-            let listings =
-                self.host.list(&ListRequest { tree: repository.tree, folders })?.listings;
+                (0..names.len()).filter(|&index| check_name(names[index]).is_ok()).collect();
+            let folders = known.iter().map(|&index| format!("{TOP}/{}", names[index])).collect();
+            let listings = self.host.list(&ListRequest::new(repository.tree, folders))?.listings;
             for (index, listing) in known.into_iter().zip(listings) {
                 let name = names[index];
                 for entry in listing.unwrap_or_default() {
@@ -109,8 +115,7 @@ impl Repositories {
                         && package == name
                     {
                         found[index].push(
-                            repository
-                                .place(version, format!("packages/{name}/{}/opam", entry.name)),
+                            repository.place(version, format!("{TOP}/{name}/{}/opam", entry.name)),
                         );
                     }
                 }
@@ -118,7 +123,7 @@ impl Repositories {
             for (index, name) in names.iter().enumerate() {
                 for version in repository.flat.get(*name).into_iter().flatten() {
                     found[index]
-                        .push(repository.place(version, format!("packages/{name}.{version}/opam")));
+                        .push(repository.place(version, format!("{TOP}/{name}.{version}/opam")));
                 }
             }
         }
@@ -131,15 +136,34 @@ impl Repositories {
         Ok(found)
     }
 
-    /// Whether there are files beside the opam files at some places, in their order: one question for each
-    /// tree.
-    pub(super) fn have_files(&self, places: &[&Place]) -> PluginResult<Vec<bool>> {
-        let mut found = vec![false; places.len()];
+    /// The files beside the opam files at some places, in their order, each by its path in its folder: a few
+    /// questions for each tree.
+    pub(super) fn files(&self, places: &[&Place]) -> PluginResult<Vec<Files>> {
+        let mut found = vec![Files::new(); places.len()];
         for (tree, indices) in by_tree(places) {
-            let folders = indices.iter().map(|&index| places[index].files()).collect();
-            let listings = self.host.list(&ListRequest { tree, folders })?.listings;
-            for (index, listing) in indices.into_iter().zip(listings) {
-                found[index] = listing.is_some_and(|entries| !entries.is_empty());
+            let mut folders: Vec<_> =
+                indices.into_iter().map(|index| (index, places[index].files())).collect();
+            let mut paths = Vec::new();
+            while !folders.is_empty() {
+                let asked = folders.iter().map(|(_, folder)| folder.clone()).collect();
+                let listings = self.host.list(&ListRequest::new(tree, asked))?.listings;
+                for ((index, folder), listing) in
+                    std::mem::take(&mut folders).into_iter().zip(listings)
+                {
+                    for entry in listing.unwrap_or_default() {
+                        let path = (index, format!("{folder}/{}", entry.name));
+                        if entry.folder { folders.push(path) } else { paths.push(path) }
+                    }
+                }
+            }
+            if paths.is_empty() {
+                continue;
+            }
+            let asked = paths.iter().map(|(_, path)| path.clone()).collect();
+            let contents = self.host.read(&ReadRequest { tree, paths: asked })?.files;
+            for ((index, path), content) in paths.into_iter().zip(contents) {
+                let below = path[places[index].files().len() + 1..].to_owned();
+                found[index].insert(below, content);
             }
         }
         Ok(found)
@@ -176,19 +200,18 @@ impl Repositories {
     }
 
     /// Every name, sorted.
-    pub(super) fn names(&self) -> Vec<String> {
-        let names = self
-            .list
-            .iter()
-            .flat_map(|repository| repository.names.iter().chain(repository.flat.keys()));
-        let mut names: Vec<_> = names.cloned().collect();
+    pub(super) fn names(&self) -> PluginResult<Vec<String>> {
+        let mut names = Vec::new();
+        for repository in &self.list {
+            names.extend_from_slice(repository.names(self.host.as_ref())?);
+        }
         names.sort_unstable();
         names.dedup();
-        names
+        Ok(names)
     }
 
     /// Known names that look like an unknown one, the nearest first.
-    pub(super) fn similar(&self, name: &str) -> Vec<String> {
+    pub(super) fn similar(&self, name: &str) -> PluginResult<Vec<String>> {
         const SHOWN: usize = 3;
         const ALIKE: f64 = 0.75;
         let alike = |known: &str| {
@@ -204,21 +227,25 @@ impl Repositories {
             };
             strsim::jaro_winkler(&known, &name).max(slips)
         };
-        let names = self
-            .list
-            .iter()
-            .flat_map(|repository| repository.names.iter().chain(repository.flat.keys()));
-        let mut scored: Vec<_> =
-            names.map(|known| (alike(known), known)).filter(|(score, _)| *score >= ALIKE).collect();
+        let mut scored = Vec::new();
+        for repository in &self.list {
+            let names = repository.names(self.host.as_ref())?.iter();
+            let names = names.map(|known| (alike(known), known));
+            scored.extend(names.filter(|(score, _)| *score >= ALIKE));
+        }
         scored.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         scored.dedup_by(|a, b| a.1 == b.1);
-        scored.into_iter().take(SHOWN).map(|(_, known)| known.clone()).collect()
+        Ok(scored.into_iter().take(SHOWN).map(|(_, known)| known.clone()).collect())
     }
 }
 
 impl Repository {
     fn new(host: &dyn Host, input: &Input, prefix: String) -> PluginResult<Self> {
-        let request = ListRequest { tree: input.tree, folders: vec!["packages".into()] };
+        // No name has a dot, and every name with its version has one.
+        let request = ListRequest {
+            containing: ".".into(),
+            ..ListRequest::new(input.tree, vec![TOP.into()])
+        };
         let listing = host.list(&request)?.listings.pop().flatten().ok_or_else(|| {
             Box::new(
                 Diagnostic::error(
@@ -229,21 +256,27 @@ impl Repository {
                 .help("give the folder that has `packages` in it, or an archive of it"),
             )
         })?;
-        let mut names = Vec::new();
         let mut flat: FxHashMap<String, Vec<String>> = FxHashMap::default();
         for entry in listing.into_iter().filter(|entry| entry.folder) {
-            match split_package(&entry.name) {
-                Some((name, version)) => flat.entry(name.into()).or_default().push(version.into()),
-                None if check_name(&entry.name).is_ok() => names.push(entry.name),
-                None => {}
+            if let Some((name, version)) = split_package(&entry.name) {
+                flat.entry(name.into()).or_default().push(version.into());
             }
         }
-        names.sort_unstable();
-        Ok(Self { tree: input.tree, prefix, names, flat })
+        Ok(Self { tree: input.tree, prefix, flat, names: OnceCell::new() })
     }
 
-    fn has_folder(&self, name: &str) -> bool {
-        self.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
+    fn names(&self, host: &dyn Host) -> PluginResult<&[String]> {
+        if let Some(names) = self.names.get() {
+            return Ok(names);
+        }
+        let request = ListRequest::new(self.tree, vec![TOP.into()]);
+        let listing = host.list(&request)?.listings.pop().flatten().unwrap_or_default();
+        let folders = listing.into_iter().filter(|entry| entry.folder).map(|entry| entry.name);
+        let mut names: Vec<_> = folders.filter(|name| check_name(name).is_ok()).collect();
+        names.extend(self.flat.keys().cloned());
+        names.sort_unstable();
+        names.dedup();
+        Ok(self.names.get_or_init(|| names))
     }
 
     fn place(&self, version: &str, path: String) -> Place {

@@ -143,7 +143,7 @@ fn in_tree(
     locked: bool,
 ) -> PluginResult<Vec<Local>> {
     let folders = vec![String::new(), "opam".into()];
-    let listings = host.list(&ListRequest { tree, folders })?.listings;
+    let listings = host.list(&ListRequest::new(tree, folders))?.listings;
     let mut paths = Vec::new();
     for (folder, listing) in ["", "opam/"].into_iter().zip(listings) {
         let entries = listing.unwrap_or_default();

@@ -251,7 +251,7 @@ impl Session for OpamSession {
             self.versions.insert(*id, versions);
             let mut facts = facts(*id, candidates);
             if facts.candidates.is_empty() {
-                facts.similar = self.repositories.similar(name);
+                facts.similar = self.repositories.similar(name)?;
             }
             answer.packages.push(facts);
         }
@@ -270,7 +270,7 @@ impl Session for OpamSession {
     }
 
     fn names(&mut self) -> PluginResult<NamesAnswer> {
-        Ok(NamesAnswer { names: self.repositories.names() })
+        Ok(NamesAnswer { names: self.repositories.names()? })
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {

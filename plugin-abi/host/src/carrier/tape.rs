@@ -12,7 +12,7 @@ use std::{
 };
 use x2nix_protocol::{
     Diagnostic, PluginResult,
-    message::{HostLine, Reply},
+    message::{HostLine, Reply, whole},
 };
 
 /// The form of the file.
@@ -185,10 +185,12 @@ pub struct TapeSize {
 impl FileSaid {
     fn of(said: &Said) -> Self {
         let json = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
-        let split = |text: Option<&Vec<u8>>| match text.map(|text| (json(text), text)) {
-            None => (None, None),
-            Some((Some(value), _)) => (Some(value), None),
-            Some((None, text)) => (None, Some(String::from_utf8_lossy(text).into_owned())),
+        let split = |text: Option<&Vec<u8>>| {
+            let Some(text) = text else { return (None, None) };
+            match whole(text).as_deref().map_or_else(|| json(text), json) {
+                Some(value) => (Some(value), None),
+                None => (None, Some(String::from_utf8_lossy(text).into_owned())),
+            }
         };
         let reply = said.reply.as_ref();
         let (answer, answer_text) = split(reply.and_then(|reply| reply.as_ref().ok()));

@@ -6,8 +6,8 @@
 //! when it is complete, so processes that race for it each find nothing, or a whole pack.
 
 use super::{
-    Limits, OpenOptions, Opener, Pack, cache::Cache, pack::Identity, path, path::Hidden, sri,
-    unpack, unreadable,
+    Limits, Names, OpenOptions, Opener, Pack, cache::Cache, pack::Identity, path, path::Hidden,
+    sri, unpack, unreadable,
 };
 use sha2::{Digest as _, Sha256};
 use std::{
@@ -129,7 +129,7 @@ impl Archive {
         self.pack().notes().iter().map(|note| note.clone().at(place(note))).collect()
     }
 
-    pub(super) fn list(&self, folder: &str) -> Option<Vec<Entry>> {
+    pub(super) fn list(&self, folder: &str, wanted: &Names<'_>) -> Option<Vec<Entry>> {
         if self.hidden.hides(folder) {
             return None;
         }
@@ -138,7 +138,7 @@ impl Archive {
         if self.hidden.hides(self.below_top(&place)) {
             return None;
         }
-        let mut entries = pack.list(&place)?;
+        let mut entries = pack.list_wanted(&place, wanted)?;
         entries.retain(|entry| !self.hidden.hides(&path::join(folder, &entry.name)));
         Some(entries)
     }

@@ -5,7 +5,7 @@
 //! where it lies: reading refuses links to where the hash does not reach.
 
 use super::{
-    Hashed, LINK_TO_HIDDEN,
+    Hashed, LINK_TO_HIDDEN, Names,
     digest::{self, Record},
     path::{Hidden, is_name, join, shown},
     sri, too_large, unreadable,
@@ -50,7 +50,11 @@ impl Folder {
         Ok(Self { root, label: label.to_owned(), hidden, file_limit })
     }
 
-    pub(super) fn list(&self, folder: &str) -> PluginResult<Option<Vec<Entry>>> {
+    pub(super) fn list(
+        &self,
+        folder: &str,
+        wanted: &Names<'_>,
+    ) -> PluginResult<Option<Vec<Entry>>> {
         let Ok(Place::Inside(place)) = self.place(folder) else {
             return Ok(None);
         };
@@ -67,7 +71,7 @@ impl Folder {
                 continue;
             };
             let path = join(folder, &name);
-            if self.hidden.hides(&path) {
+            if self.hidden.hides(&path) || !wanted(&name) {
                 continue;
             }
             let kind = entry.file_type().map_err(|error| self.unreadable(&path, &error))?;

@@ -29,7 +29,7 @@ mod disk;
 pub(super) use build::{Builder, Full};
 pub(super) use disk::Identity;
 
-use super::{path, too_large};
+use super::{Names, path, too_large};
 use disk::Store;
 use x2nix_protocol::{Blob, Diagnostic, Entry, FileContent};
 
@@ -58,11 +58,16 @@ impl Pack {
 
     /// The entries of a folder in byte order; `None` where there is no such folder.
     pub fn list(&self, folder: &str) -> Option<Vec<Entry>> {
+        self.list_wanted(folder, &|_| true)
+    }
+
+    /// Those of a folder's entries whose names are wanted.
+    pub(super) fn list_wanted(&self, folder: &str, wanted: &Names<'_>) -> Option<Vec<Entry>> {
         if !path::is_plain(folder) {
             return None;
         }
         let key = self.index.follow(key(folder)).ok()?;
-        let mut entries = self.index.list(&key)?;
+        let mut entries = self.index.list(&key, wanted)?;
         for entry in entries.iter_mut().filter(|_| self.index.links) {
             let key = self.index.follow(key_in(&key, &entry.name));
             entry.folder |= key.is_ok_and(|key| self.index.is_folder(&key));
@@ -109,10 +114,10 @@ impl Pack {
 
     /// The one folder that everything lies in, if it is so.
     pub(super) fn only_folder(&self) -> Option<String> {
-        let [Entry { name, folder: true }] = &self.index.list("")?[..] else {
+        let [Entry { name, folder: true }] = &self.index.list("", &|_| true)?[..] else {
             return None;
         };
-        (!self.index.list(name)?.is_empty()).then(|| name.clone())
+        (!self.index.list(name, &|_| true)?.is_empty()).then(|| name.clone())
     }
 }
 
@@ -222,7 +227,7 @@ impl Index {
             || !self.within(key).is_empty()
     }
 
-    fn list(&self, folder: &str) -> Option<Vec<Entry>> {
+    fn list(&self, folder: &str, wanted: &Names<'_>) -> Option<Vec<Entry>> {
         let mut rest = self.within(folder);
         if rest.is_empty() && !self.is_folder(folder) {
             return None;
@@ -252,7 +257,7 @@ impl Index {
             entries.push((&folder[skip..], true));
         }
         let entry = |(name, folder): (&str, bool)| Entry { name: name.to_owned(), folder };
-        Some(entries.into_iter().map(entry).collect())
+        Some(entries.into_iter().filter(|(name, _)| wanted(name)).map(entry).collect())
     }
 
     /// Follows all links in a path, part by part as an operating system does. What the path ends at

@@ -3,9 +3,7 @@
 use super::{Artifacts, Builder, Package, readable};
 use crate::package::{Source as Url, checksum::Checksum};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use x2nix_protocol::{
-    Artifact, Blob, Build, ListRequest, OpenedTree, PluginResult, ReadRequest, Source, UnitPart,
-};
+use x2nix_protocol::{Artifact, Blob, Build, OpenedTree, PluginResult, Source, UnitPart};
 
 impl Builder<'_> {
     /// The package's own source and its extra ones.
@@ -106,39 +104,21 @@ impl Builder<'_> {
             }
         }
     }
+}
 
+impl Package<'_> {
     /// The files that lie beside the opam file: where it names some in `extra-files`, just those, and they
     /// have to have the checksums that it gives (`OpamAction.prepare_package_source`). Where it names none,
     /// all: opam before 2.3 completed the field by itself, and repositories of that time rest on it.
-    pub(in crate::plugin) fn files(
-        &self,
-        package: &Package<'_>,
-        build: &mut Build,
-    ) -> PluginResult<()> {
-        if package.owner.local {
+    pub(in crate::plugin) fn add_files(&self, build: &mut Build) -> PluginResult<()> {
+        if self.owner.local {
             return Ok(());
         }
-        let host = &self.session.host;
-        let tree = package.place.tree;
-        let top = package.place.files();
-        let mut folders = vec![top.clone()];
-        let mut paths = Vec::new();
-        while !folders.is_empty() {
-            let request = ListRequest { tree, folders: std::mem::take(&mut folders) };
-            let listings = host.list(&request)?.listings;
-            for (folder, listing) in request.folders.iter().zip(listings) {
-                for entry in listing.unwrap_or_default() {
-                    let path = format!("{folder}/{}", entry.name);
-                    if entry.folder { folders.push(path) } else { paths.push(path) }
-                }
-            }
+        for (name, content) in &self.files {
+            let path = format!("{}/{name}", self.place.files());
+            build.files.insert(name.clone(), readable(&path, content.clone())?);
         }
-        let contents = host.read(&ReadRequest { tree, paths: paths.clone() })?.files;
-        for (path, content) in paths.into_iter().zip(contents) {
-            let Blob(bytes) = readable(&path, content)?;
-            build.files.insert(path[top.len() + 1..].to_owned(), Blob(bytes));
-        }
-        let named = package.read(package.file.extra_files())?;
+        let named = self.read(self.file.extra_files())?;
         if named.is_empty() {
             return Ok(());
         }
@@ -146,7 +126,7 @@ impl Builder<'_> {
             let wrong = |what: &str| {
                 let what = format!("the file `files/{name}` {what}");
                 let help = "mend `extra-files` or the file; `opam lint` shows more";
-                Err(Box::new(package.refuse("extra-files", &what).help(help)))
+                Err(Box::new(self.refuse("extra-files", &what).help(help)))
             };
             match build.files.get(&**name) {
                 None => return wrong("is missing"),

@@ -120,7 +120,7 @@ fn add(
     let mut own = Build::default();
     let mut fetched = Artifacts::new();
     builder.sources(package, &mut own, &mut fetched)?;
-    builder.files(package, &mut own)?;
+    package.add_files(&mut own)?;
     for mut source in own.sources {
         let is_main = source.to.is_empty();
         source.to = within(&source.to);
