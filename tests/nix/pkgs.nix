@@ -2,10 +2,12 @@
 # output and the tests use, on a tree of Debian's tools.
 #   toolchain: the tree's store path, which the sandbox shows as /usr (see up.sh); null: this machine's
 #   systemPackages: the file that says where Debian's packages lie in the store (see system-packages.sh)
+#   rust: the store path of this machine's Rust (see add-rust.sh)
 #   lib: the real one may stand here: import <nixpkgs/lib>
 {
   toolchain ? null,
   systemPackages ? builtins.getEnv "X2NIX_SYSTEM_PACKAGES",
+  rust ? builtins.getEnv "X2NIX_RUST",
   lib ? import ./stand-in/lib.nix,
   system ? builtins.currentSystem,
 }:
@@ -31,6 +33,18 @@ let
     }
   ) { } (builtins.attrNames known);
   known = if systemPackages == "" then { } else lib.importJSON systemPackages;
+
+  # Programs of this machine's Rust.
+  rustTools = self: pname: programs:
+    if rust == "" then
+      throw "there is no Rust on this machine: tests/nix/up.sh brings it where there is"
+    else
+      self.runCommand pname { } ''
+        mkdir -p $out/bin
+        for program in ${toString programs}; do
+          ln -s ${builtins.storePath rust}/bin/$program $out/bin/$program
+        done
+      '';
 
   base = self: nested // {
     inherit lib stdenv system;
@@ -115,6 +129,8 @@ let
     perl = tools "perl" "5.40" [ "perl" ];
     pkg-config = tools "pkg-config" "1.8.1" [ "pkg-config" ];
     unzip = tools "unzip" "6.0" [ "unzip" ];
+    rustc = rustTools self "rustc" [ "rustc" "rustdoc" ];
+    cargo = rustTools self "cargo" [ "cargo" ];
     dune_3 = tools "dune" "3.17.2" [ "dune" ];
     findlib = tools "findlib" "1.9.8" [ "ocamlfind" ];
     ocaml = tools "ocaml" "5.3.0" (lib.splitString " " (

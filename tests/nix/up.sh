@@ -23,6 +23,7 @@ list=$(printf '%s\n' "${packages[@]}" | sha256sum | cut -c 1-16)
 } >&2
 toolchain=$("$here/add-toolchain.sh" "$work/nix-$suite/bin" "$work/$list/debian-toolchain" "$work/conf")
 packages=$(PATH=$work/nix-$suite/bin:$PATH "$here/system-packages.sh" "$work" "$work/conf" ${X2NIX_SYSTEM-})
+rust=$("$here/add-rust.sh" "$work/nix-$suite/bin" "$work")
 printf 'export %s=%q\n' NIX_CONF_DIR "$work/conf" X2NIX_TOOLCHAIN "$toolchain" \
-  X2NIX_SYSTEM_PACKAGES "$packages"
+  X2NIX_SYSTEM_PACKAGES "$packages" X2NIX_RUST "$rust"
 printf 'export PATH=%q:$PATH\n' "$work/nix-$suite/bin"

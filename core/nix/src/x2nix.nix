@@ -70,8 +70,8 @@ let
 
   safeName = lib.strings.sanitizeDerivationName;
 
-  # A file or folder, without what x2nix, Git, Dune and Nix leave there, and what the shell has put there
-  # for whoever works in it by hand.
+  # A file or folder, without what x2nix, Git, Dune, Nix and Cargo (or whatever else marks its cache) leave
+  # there, and what the shell has put there for whoever works in it by hand.
   tree = top: path:
     let
       record = top + "/.x2nix/placed";
@@ -82,7 +82,8 @@ let
       own = map toString ([ lockFile ./overrides.nix __curPos.file ] ++ beside);
       isLeft = file: type:
         elem file own || elem file placed || elem (baseNameOf file) [ ".git" ".x2nix" "_build" ]
-        || (type == "symlink" && hasPrefix "result" (baseNameOf file));
+        || (type == "symlink" && hasPrefix "result" (baseNameOf file))
+        || (type == "directory" && builtins.pathExists (file + "/CACHEDIR.TAG"));
     in
     if hasPrefix "/" path || elem ".." (lib.splitString "/" path) then
       throw "x2nix: the source ${path} lies outside of its input"

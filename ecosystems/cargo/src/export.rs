@@ -1,47 +1,28 @@
 //! What was chosen, for cargo: its lock file; and for people and tests: which features are on.
 
 use crate::{
+    chosen::Graph,
     features::{self, Build, Node},
     lockfile::{self, LOCKFILE, Package},
     plugin::{ALL_FEATURES, CARGO_FEATURES, CARGO_LOCK, FEATURES, NO_DEFAULT_FEATURES},
-    session::{CargoSession, Place, Told},
+    session::{CargoSession, Place},
     source::{Registry, Source},
     summary::{DEFAULT, Summary},
     target::Target,
 };
-use rustc_hash::FxHashMap;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Blob, Diagnostic, ExportAnswer, ExportRequest, FileContent, InputKind, NameId, PluginResult,
+    Blob, Diagnostic, ExportAnswer, ExportRequest, FileContent, InputKind, PluginResult,
     ReadRequest,
 };
-
-/// A chosen package.
-struct Chosen<'s> {
-    name: String,
-    source: Source,
-    told: &'s Told,
-    summary: Summary,
-    /// The features that are on in the choice of versions.
-    on: BTreeSet<String>,
-    member: bool,
-}
-
-/// The chosen packages and what stands for what.
-struct Graph<'s> {
-    packages: Vec<Chosen<'s>>,
-    /// The chosen versions of a name by their position in the list of what was told, the preferred one
-    /// first, each with its package.
-    by_name: FxHashMap<NameId, BTreeMap<u32, usize>>,
-}
 
 /// Writes what was chosen in a form.
 pub(crate) fn export(
     session: &CargoSession,
     request: &ExportRequest,
 ) -> PluginResult<ExportAnswer> {
-    let graph = Graph::new(session, request)?;
+    let graph = Graph::new(session, &request.chosen)?;
     let (name, text) = match request.format.as_str() {
         CARGO_LOCK => (LOCKFILE, graph.lock(session)?),
         CARGO_FEATURES => ("cargo-features.json", graph.features(session)?),
@@ -53,81 +34,9 @@ pub(crate) fn export(
     Ok(ExportAnswer { files, notes: Vec::new() })
 }
 
-impl<'s> Graph<'s> {
-    fn new(session: &'s CargoSession, request: &ExportRequest) -> PluginResult<Self> {
-        let broken = |what: &str| Box::new(Diagnostic::error("cargo::protocol", what));
-        let mut packages: Vec<Chosen<'s>> = Vec::new();
-        let mut by_name: FxHashMap<NameId, BTreeMap<u32, usize>> = FxHashMap::default();
-        let mut patched = Vec::new();
-        for chosen in &request.chosen {
-            let unknown = || broken("asked to export something that was never told of");
-            let (name, source) = session.numbers.named(chosen.name).ok_or_else(unknown)?;
-            let told = session.told.get(&chosen.name).ok_or_else(unknown)?;
-            let told = told.get(chosen.candidate as usize).ok_or_else(unknown)?;
-            if let Place::Patch(folder) = &told.place {
-                patched.push((chosen.name, chosen.candidate, name, folder));
-                continue;
-            }
-            let summary = session
-                .summary(source, told)
-                .map_err(|why| broken(&format!("{name} {} cannot be read: {why}", told.version)))?;
-            let member = match &told.place {
-                Place::Folder(folder) => session
-                    .workspace
-                    .as_ref()
-                    .and_then(|workspace| workspace.locals.get(folder))
-                    .is_some_and(|local| local.member),
-                _ => false,
-            };
-            by_name.entry(chosen.name).or_default().insert(chosen.candidate, packages.len());
-            packages.push(Chosen {
-                name: name.clone(),
-                source: source.clone(),
-                told,
-                summary,
-                on: chosen.features.iter().cloned().collect(),
-                member,
-            });
-        }
-        // What takes the place of a version is the package in the folder.
-        for (id, position, name, folder) in patched {
-            let stand_in =
-                |it: &Chosen<'_>| it.name == *name && it.source == Source::Path(folder.clone());
-            let at = packages.iter().position(stand_in);
-            let at = at.ok_or_else(|| broken("a patch is chosen without its package"))?;
-            by_name.entry(id).or_default().insert(position, at);
-        }
-        Ok(Self { packages, by_name })
-    }
-
-    /// The dependencies of a package that are met, by their position in its summary, with the packages
-    /// that meet them: of several that fit, the preferred one that has the features.
-    fn edges(&self, session: &CargoSession, at: usize) -> BTreeMap<usize, usize> {
-        let package = &self.packages[at];
-        let mut edges = BTreeMap::new();
-        for (dependency, asked) in package.summary.needed(&package.on, package.member) {
-            let position =
-                package.summary.dependencies.iter().position(|it| std::ptr::eq(it, dependency));
-            let chosen = session
-                .numbers
-                .known(&dependency.package, &dependency.source)
-                .and_then(|name| Some((self.by_name.get(&name)?, session.told.get(&name)?)));
-            let (Some(position), Some((chosen, told))) = (position, chosen) else { continue };
-            let fits = |(at, _): &(&u32, &usize)| {
-                let told = told.get(**at as usize);
-                told.is_some_and(|told| dependency.req.matches(&told.version))
-            };
-            let has = |(_, at): &(&u32, &usize)| asked.is_subset(&self.packages[**at].on);
-            let fitting: Vec<_> = chosen.iter().filter(fits).collect();
-            let best = fitting.iter().find(|it| has(it)).or(fitting.first());
-            if let Some((_, to)) = best {
-                edges.insert(position, **to);
-            }
-        }
-        edges
-    }
-
-    fn lock(&self, session: &CargoSession) -> PluginResult<String> {
+impl Graph<'_> {
+    /// The text of a `Cargo.lock`.
+    pub(crate) fn lock(&self, session: &CargoSession) -> PluginResult<String> {
         let mut packages = Vec::with_capacity(self.packages.len());
         for (at, package) in self.packages.iter().enumerate() {
             let (source, checksum) = match (&package.told.place, &package.source) {
@@ -178,7 +87,7 @@ impl<'s> Graph<'s> {
         let members = members.map(|at| (at, asked(session, &self.packages[at].summary))).collect();
         let resolver = session.workspace.as_ref().map_or(Ok(2), |it| it.root.resolver())?;
         let (nodes, host) = (&nodes, &target);
-        let on = features::resolve(&Build { nodes, members, resolver, target: &target, host });
+        let on = features::resolve(&Build { nodes, members, resolver, target: &target, host }).on;
         let mut lines: Vec<_> = on
             .iter()
             .map(|(&(at, on_host), features)| {
@@ -251,7 +160,7 @@ impl<'s> Graph<'s> {
 }
 
 /// The features of a member that are asked for.
-fn asked(session: &CargoSession, summary: &Summary) -> BTreeSet<String> {
+pub(crate) fn asked(session: &CargoSession, summary: &Summary) -> BTreeSet<String> {
     let options = &session.request.options;
     if options.contains_key(ALL_FEATURES) {
         return summary.features.keys().cloned().collect();

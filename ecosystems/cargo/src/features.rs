@@ -40,8 +40,16 @@ pub(crate) struct Build<'a> {
 /// A package on the machine that builds, or where the result runs.
 pub(crate) type Place = (usize, bool);
 
-/// The features that are on, by package and place; what is not here is not built.
-pub(crate) fn resolve(build: &Build<'_>) -> BTreeMap<Place, BTreeSet<String>> {
+/// What is on.
+pub(crate) struct Resolved {
+    /// Features, by package and place; what is not here is not built.
+    pub(crate) on: BTreeMap<Place, BTreeSet<String>>,
+    /// Optional dependencies, by their name in the manifest.
+    pub(crate) dependencies: BTreeSet<(Place, String)>,
+}
+
+/// Finds out what is on.
+pub(crate) fn resolve(build: &Build<'_>) -> Resolved {
     let mut resolver = Resolver {
         build,
         on: BTreeMap::new(),
@@ -64,7 +72,7 @@ pub(crate) fn resolve(build: &Build<'_>) -> BTreeMap<Place, BTreeSet<String>> {
             Task::Value(place, value) => resolver.value(place, value),
         }
     }
-    resolver.on
+    Resolved { on: resolver.on, dependencies: resolver.dependencies }
 }
 
 enum Task {

@@ -5,6 +5,8 @@
 
 #![deny(missing_docs)]
 
+mod build;
+mod chosen;
 mod config;
 mod dictionary;
 mod export;

@@ -31,8 +31,11 @@ pub(crate) struct Inheritance<'w> {
     pub(crate) folder: &'w str,
 }
 
-/// The year of an edition; 2015 where none is said.
-fn edition(manifest: &Manifest, inherited: Option<Inheritance<'_>>) -> u32 {
+/// An edition as it is written; that of 2015 where none is said.
+pub(crate) fn edition_text<'m>(
+    manifest: &'m Manifest,
+    inherited: Option<Inheritance<'m>>,
+) -> &'m str {
     let package = manifest.toml.package();
     let own = package.and_then(|package| package.edition.as_ref());
     let text = match own {
@@ -42,7 +45,12 @@ fn edition(manifest: &Manifest, inherited: Option<Inheritance<'_>>) -> u32 {
             .and_then(|package| package.edition.as_deref()),
         None => None,
     };
-    text.and_then(|edition| edition.parse().ok()).unwrap_or(2015)
+    text.unwrap_or("2015")
+}
+
+/// The year of an edition.
+fn edition(manifest: &Manifest, inherited: Option<Inheritance<'_>>) -> u32 {
+    edition_text(manifest, inherited).parse().unwrap_or(2015)
 }
 
 impl Manifest {
@@ -313,7 +321,8 @@ impl Manifest {
 }
 
 /// Advice on what is already in a box.
-trait HelpBoxed {
+pub(crate) trait HelpBoxed {
+    /// The same with advice.
     fn help_boxed(self, help: &str) -> Box<Diagnostic>;
 }
 

@@ -5,6 +5,7 @@
 //! facts    names -> versions in an index          -> candidates      (registry)
 //! details  versions that come into question       -> what they need  (summary, facts)
 //! members  requirements                           -> which versions  (dictionary)
+//! build    chosen versions                        -> build units     (build, features)
 //! export   chosen versions                        -> Cargo.lock      (export, lockfile, features)
 //! ```
 
@@ -22,6 +23,19 @@ pub(crate) const RUSTC: &str = "rustc";
 pub(crate) const FEATURES: &str = "features";
 pub(crate) const ALL_FEATURES: &str = "all-features";
 pub(crate) const NO_DEFAULT_FEATURES: &str = "no-default-features";
+
+/// The option that says how the project is built.
+pub(crate) const BUILD: &str = "build";
+/// A derivation for each crate.
+pub(crate) const CRATES: &str = "crates";
+/// One derivation for the project.
+pub(crate) const WHOLE: &str = "workspace";
+/// None: crates are only chosen.
+pub(crate) const NOTHING: &str = "nothing";
+
+/// What the programs are called in the package set of Nix, unless the user says otherwise.
+pub(crate) const RUST_COMPILER: &str = "rustc";
+pub(crate) const CARGO: &str = "cargo";
 
 /// The exports.
 pub(crate) const CARGO_LOCK: &str = "cargo-lock";
@@ -49,6 +63,11 @@ impl Plugin for CargoPlugin {
             platforms: PlatformMode::Joint,
             finds_repositories: true,
             options: vec![
+                option(
+                    BUILD,
+                    "Build each crate by itself, the workspace as a whole with cargo, or nothing",
+                    OptionValue::OneOf([CRATES, WHOLE, NOTHING].map(str::to_owned).into()),
+                ),
                 option(FEATURES, "Features of the members to build with", OptionValue::Texts),
                 option(ALL_FEATURES, "Build with all features of the members", OptionValue::Flag),
                 option(

@@ -366,3 +366,105 @@ fn cached(bytes: &[u8]) -> Option<Vec<&[u8]>> {
     }
     Some(lines)
 }
+
+/// Where the archives of a registry's crates may be.
+pub(crate) enum Archives {
+    /// Files `NAME-VERSION.crate` at the top of a tree.
+    Tree(TreeId),
+    /// At addresses: the template that the registry states.
+    Template(String),
+}
+
+/// What a registry says of itself.
+#[derive(Deserialize)]
+struct AboutRegistry {
+    dl: String,
+}
+
+impl Registries {
+    /// Where the archives of a registry's crates may be, the place to look at first before others.
+    pub(crate) fn archives(&self, registry: &Registry) -> PluginResult<Vec<Archives>> {
+        let mut places = Vec::new();
+        for index in self.indexes.get(registry).into_iter().flatten() {
+            let (file, bytes) = match index {
+                Index::Tree(index) => {
+                    places.push(Archives::Tree(index.tree));
+                    let paths = vec![CONFIG.to_owned(), format!("{}{CONFIG}", index.below)];
+                    let read = self.host.read(&ReadRequest { tree: index.tree, paths })?;
+                    let found = read.files.into_iter().find_map(|content| match content {
+                        FileContent::Found(bytes) => Some(bytes.0),
+                        _ => None,
+                    });
+                    (format!("{}:{CONFIG}", index.label), found)
+                }
+                Index::Sparse(base) => {
+                    let url = format!("{base}{CONFIG}");
+                    let file = FetchFile { url: url.clone(), hash: None, limit: None };
+                    let answer = self.host.fetch(&FetchRequest { files: vec![file] })?;
+                    match answer.files.into_iter().next() {
+                        Some(Fetched::Found { content, .. }) => (url, Some(content.0)),
+                        Some(Fetched::Failed(error)) => return Err(error),
+                        _ => (url, None),
+                    }
+                }
+            };
+            let Some(bytes) = bytes else { continue };
+            let wrong = |what: String| {
+                Box::new(
+                    Diagnostic::error("cargo::registry", what)
+                        .at(Origin::new(file.clone(), None))
+                        .help(
+                            "the registry says there where its crates are: \"dl\": \"https://…\"",
+                        ),
+                )
+            };
+            let about: AboutRegistry = serde_json::from_slice(&bytes)
+                .map_err(|error| wrong(format!("cannot read it: {error}")))?;
+            if !about.dl.starts_with("https://") && !about.dl.starts_with("http://") {
+                return Err(wrong(format!("crates cannot be fetched from {:?}", about.dl)));
+            }
+            places.push(Archives::Template(about.dl));
+        }
+        Ok(places)
+    }
+}
+
+/// The file in which a registry speaks of itself.
+const CONFIG: &str = "config.json";
+
+/// The address of a crate's archive.
+pub(crate) fn address(template: &str, name: &str, version: &str, checksum: &str) -> String {
+    const MARKS: [&str; 5] =
+        ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+    if !MARKS.iter().any(|mark| template.contains(mark)) {
+        return format!("{}/{name}/{version}/download", template.trim_end_matches('/'));
+    }
+    let lower = index_path(name);
+    let lower = lower.rsplit_once('/').map_or("", |(folders, _)| folders);
+    let prefix = match name.len() {
+        0..=2 => lower.to_owned(),
+        3 => format!("3/{}", &name[..1]),
+        _ => format!("{}/{}", &name[..2], &name[2..4]),
+    };
+    template
+        .replace("{crate}", name)
+        .replace("{version}", version)
+        .replace("{prefix}", &prefix)
+        .replace("{lowerprefix}", lower)
+        .replace("{sha256-checksum}", checksum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_follow_the_registry() {
+        let of = |template: &str| address(template, "Some_crate", "1.0.0", "abc");
+        assert_eq!(of("https://a.invalid/dl"), "https://a.invalid/dl/Some_crate/1.0.0/download");
+        assert_eq!(
+            of("https://a.invalid/{prefix}/{lowerprefix}/{crate}-{version}?{sha256-checksum}"),
+            "https://a.invalid/So/me/so/me/Some_crate-1.0.0?abc"
+        );
+    }
+}

@@ -52,7 +52,8 @@ pub(crate) struct CargoSession {
     pub(crate) workspace: Option<Workspace>,
     pub(crate) config: Config,
     pub(crate) locked: Locked,
-    registries: Registries,
+    pub(crate) registries: Registries,
+    pub(crate) opened: Vec<OpenedTree>,
     pub(crate) numbers: Numbers,
     pub(crate) told: FxHashMap<x2nix_protocol::NameId, Vec<Told>>,
     /// Versions of Rust that the members promise to build with; versions of crates that fit fewer of
@@ -89,6 +90,7 @@ impl CargoSession {
         let rust_versions = rust_versions(workspace.as_ref(), &config, request)?;
         let mut session = Self {
             registries: Registries::new(Arc::clone(&host), indexes),
+            opened,
             request: request.clone(),
             numbers: Numbers::default(),
             told: FxHashMap::default(),
@@ -106,7 +108,7 @@ impl CargoSession {
             roots,
             environment: session.environment(),
             manifests: session.manifests(project),
-            opened,
+            opened: session.opened.clone(),
             dictionary: session.numbers.announce(),
             ..OpenAnswer::default()
         };
@@ -152,18 +154,7 @@ impl CargoSession {
 
     /// A crate that was asked for by name: `serde`, `serde@1.0`, `serde>=1.0`.
     fn root(&mut self, text: &str) -> PluginResult<Requirement> {
-        let end =
-            text.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
-        let (name, bound) = text.split_at(end.unwrap_or(text.len()));
-        let bound = bound.strip_prefix('@').unwrap_or(bound).trim();
-        let req = if bound.is_empty() { Ok(VersionReq::STAR) } else { VersionReq::parse(bound) };
-        let req = req.ok().filter(|_| !name.is_empty()).ok_or_else(|| {
-            let message = format!("{text:?} does not name a crate");
-            Box::new(
-                Diagnostic::error("cargo::root", message)
-                    .help("write a name and perhaps a version: serde, serde@1.0, 'serde>=1.0.100'"),
-            )
-        })?;
+        let (name, req) = parse_root(text)?;
         let source = Source::Registry(Registry::Default);
         let leaf = Leaf {
             set: self.numbers.set(name, &source, Wanted::Req(req)),
@@ -404,23 +395,28 @@ impl Session for CargoSession {
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
-        Ok(BuildAnswer {
-            unit_of: request.chosen.iter().map(|_| None).collect(),
-            selected: request.selections.iter().map(|_| Vec::new()).collect(),
-            notes: vec![
-                Diagnostic::warning(
-                    "cargo::no-build",
-                    "crates are resolved and locked, not built yet",
-                )
-                .help("`x2nix export --cargo-lock` writes the answer for cargo"),
-            ],
-            ..BuildAnswer::default()
-        })
+        crate::build::build(self, request)
     }
 
     fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
         export::export(self, request)
     }
+}
+
+/// A crate and its versions, as roots and overrides name them.
+pub(crate) fn parse_root(text: &str) -> PluginResult<(&str, VersionReq)> {
+    let end = text.find(|letter: char| !(letter.is_ascii_alphanumeric() || "-_".contains(letter)));
+    let (name, bound) = text.split_at(end.unwrap_or(text.len()));
+    let bound = bound.strip_prefix('@').unwrap_or(bound).trim();
+    let req = if bound.is_empty() { Ok(VersionReq::STAR) } else { VersionReq::parse(bound) };
+    let req = req.ok().filter(|_| !name.is_empty()).ok_or_else(|| {
+        let message = format!("{text:?} does not name a crate");
+        Box::new(
+            Diagnostic::error("cargo::root", message)
+                .help("write a name and perhaps a version: serde, serde@1.0, 'serde>=1.0.100'"),
+        )
+    })?;
+    Ok((name, req))
 }
 
 /// The indexes that registries are read from: what the configuration of cargo names, and folders that

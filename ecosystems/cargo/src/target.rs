@@ -66,6 +66,11 @@ impl Target {
         Some(Self { triple, cfg: cfg.into_iter().flatten().collect() })
     }
 
+    /// What rustc calls it.
+    pub(crate) fn triple(&self) -> &str {
+        &self.triple
+    }
+
     /// Whether what is said for a platform holds here.
     pub(crate) fn is(&self, platform: &Platform) -> bool {
         platform.matches(&self.triple, &self.cfg)

@@ -37,6 +37,10 @@ pub(crate) struct Workspace {
     pub(crate) patches: Vec<(String, Dependency)>,
     /// Trees that were opened beside the project.
     pub(crate) opened: Vec<OpenedTree>,
+    /// The project's own tree.
+    pub(crate) tree: TreeId,
+    /// The trees of folders outside of it.
+    beside: BTreeMap<String, TreeId>,
 }
 
 /// Reads files of the project and beside it.
@@ -109,7 +113,7 @@ impl Reader<'_> {
 }
 
 /// A path below a folder.
-fn within(folder: &str, name: &str) -> String {
+pub(crate) fn within(folder: &str, name: &str) -> String {
     if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") }
 }
 
@@ -150,7 +154,23 @@ impl Workspace {
             }
         }
         finder.run()?;
-        Ok(Some(Self { root, patches, locals: finder.locals, opened: finder.reader.opened }))
+        let Finder { reader, locals, .. } = finder;
+        let Reader { opened, beside, .. } = reader;
+        Ok(Some(Self { root, patches, locals, opened, tree: project, beside }))
+    }
+
+    /// Where the files of a package in a folder are: the tree, and the folder in it.
+    pub(crate) fn place<'f>(&self, folder: &'f str) -> (TreeId, &'f str) {
+        match self.beside.get(folder) {
+            Some(&tree) => (tree, ""),
+            None => (self.tree, folder),
+        }
+    }
+
+    /// What the package in a folder may inherit.
+    pub(crate) fn inheritance(&self, folder: &str) -> Option<Inheritance<'_>> {
+        let workspace = self.root.toml.workspace.as_ref().filter(|_| !folder.starts_with(".."))?;
+        Some(Inheritance { workspace, folder: "" })
     }
 
     /// The members.

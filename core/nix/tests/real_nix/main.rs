@@ -111,7 +111,7 @@ fn every_form_of_source_is_placed() {
             "files": { "added/bytes": { "base64": "//4A/w==" }, "added/text": "text\n" },
             "patches": ["fix it.patch"],
             "steps": [
-                step("test -f a.txt -a -f sub/run -a -x sub/run -a ! -e _build -a ! -e .git"),
+                step("test -f a.txt -a -f sub/run -a -x sub/run -a ! -e _build -a ! -e .git -a ! -e target"),
                 step("test ! -e x2nix.nix -a ! -e x2nix.lock.json -a ! -e result"),
                 step("test \"$(cat vendor/one/in-top)\" = 'one' -a -f vendor/bare/x -a -f vendor/bare/y"),
                 step("test -f kept.tar.gz -a \"$(cat vendor/two/b)\" = b"),
@@ -134,7 +134,10 @@ fn every_form_of_source_is_placed() {
     project.write("sub/run", "#!/bin/sh\n");
     project.write("repo/fix it.patch", "--- a/a.txt\n+++ b/a.txt\n@@ -1 +1 @@\n-a\n+patched\n");
     project.write("repo/two/b", "b");
-    project.run("chmod +x sub/run; mkdir .git _build; touch .git/x _build/x; ln -s a.txt result");
+    project.run(
+        "chmod +x sub/run; mkdir .git _build target; touch .git/x _build/x; ln -s a.txt result",
+    );
+    project.run("touch target/CACHEDIR.TAG");
     project.run("mkdir -p tmp/top; echo one > tmp/top/in-top; touch tmp/x tmp/y");
     project.run("tar -C tmp -czf one.tgz top; tar -C tmp -cf bare.tar x y; rm -r tmp");
     // What lies in the store under the name and the hash needs no network.
