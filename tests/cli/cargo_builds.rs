@@ -216,6 +216,89 @@ fn a_workspace_is_built_as_a_whole_by_cargo() {
     assert!(lock(&place).get("units").is_none());
 }
 
+/// A crate that finds a library by pkg-config is used where the result runs, and where the build does.
+#[test]
+fn libraries_of_the_system_are_found_in_both_places() {
+    let files = [
+        (
+            "Cargo.toml",
+            "[package]\nname = \"odd\"\nversion = \"1.0.0\"\nedition = \"2021\"\nlinks = \"z\"\n",
+        ),
+        (
+            "build.rs",
+            r#"fn main() {
+    let output = std::process::Command::new("pkg-config").args(["--libs", "zlib"]).output().expect("pkg-config");
+    assert!(output.status.success(), "{output:?}");
+    for word in String::from_utf8(output.stdout).expect("text").split_whitespace() {
+        match word.split_at(2) {
+            ("-l", name) => println!("cargo:rustc-link-lib={name}"),
+            ("-L", folder) => println!("cargo:rustc-link-search=native={folder}"),
+            _ => {}
+        }
+    }
+}
+"#,
+        ),
+        (
+            "src/lib.rs",
+            "unsafe extern \"C\" { fn zlibVersion() -> *const std::ffi::c_char; }
+             pub fn version() -> String {
+                 // SAFETY: it takes nothing and gives a string that stays.
+                 unsafe { std::ffi::CStr::from_ptr(zlibVersion()) }.to_string_lossy().into_owned()
+             }",
+        ),
+    ];
+    let Some(place) = hostile::with_odd(&files, "\"features\":{},\"links\":\"z\"") else { return };
+    place.edit(
+        "project/words/Cargo.toml",
+        "[build-dependencies]\n",
+        "[build-dependencies]\nodd = \"1\"\n",
+    );
+    place.edit("project/words/build.rs", "tokens={}\"", "tokens={} zlib={}\"");
+    place.edit(
+        "project/words/build.rs",
+        "counted::tokens());",
+        "counted::tokens(), odd::version());",
+    );
+    place.edit(
+        "project/app/src/main.rs",
+        "fn main() {",
+        "fn main() { println!(\"zlib {}\", odd::version());",
+    );
+    x2nix(&place, "resolve --ecosystem cargo project").exits(0);
+    assert!(build(&place, "app").unwrap_err().contains("pkg-config"));
+
+    let mut versions = Vec::new();
+    for settings in [
+        "[system]\nz = { host = [\"zlib\"], build = [\"pkg-config\"] }\n",
+        "[[override]]\npackage = \"odd@1\"\nreason = \"it asks for it\"\ninputs = { host = [\"zlib\"], build = [\"pkg-config\"] }\n",
+    ] {
+        place.write("project/x2nix.toml", settings);
+        x2nix(&place, "resolve --ecosystem cargo project").exits(0);
+        let app = build(&place, "app").unwrap();
+        let said = says(&app, "app");
+        let (zlib, rest) = said.strip_prefix("zlib ").unwrap().split_once('\n').unwrap();
+        assert!(rest.contains(&format!(" zlib={zlib} ")), "{said}");
+        versions.push(app);
+    }
+    assert_eq!(versions[0], versions[1]);
+    // Who is not of the project cannot be meant.
+    place.write(
+        "project/x2nix.toml",
+        "[[override]]\npackage = \"odd>=2\"\nreason = \"x\"\nskip-tests = true\n",
+    );
+    x2nix(&place, "resolve --ecosystem cargo project").exits(0).says("odd>=2");
+    place.write(
+        "project/x2nix.toml",
+        "[[override]]\npackage = \"odd one\"\nreason = \"x\"\nskip-tests = true\n",
+    );
+    x2nix(&place, "resolve --ecosystem cargo project").exits(2).says("does not name a crate");
+    // Another compiler, by the name that the package set has for it.
+    place.write("project/x2nix.toml", "[system]\nrustc = { build = [\"rustc-nightly\"] }\n");
+    x2nix(&place, "resolve --ecosystem cargo project").exits(0);
+    assert!(build(&place, "app").unwrap_err().contains("pkgs.rustc-nightly"));
+}
+
 #[test]
 fn the_example_is_built_and_run() {
     let Some(place) = bare() else { return };

@@ -55,9 +55,13 @@ pub(crate) fn apply(request: &Request, answer: &mut BuildAnswer) -> Result<(), B
                 continue;
             }
             let unit = answer.unit_of.get(position as usize).cloned().flatten();
-            let Some(id) = unit else { continue };
-            let parts = change(it, &id, &mut answer.units, &mut answer.artifacts);
-            settled.extend(parts.into_iter().map(|part| (id.clone(), part)));
+            let further = answer.further.iter().filter(|further| further.package == position);
+            let ids: Vec<String> =
+                unit.into_iter().chain(further.map(|it| it.unit.clone())).collect();
+            for id in ids {
+                let parts = change(it, &id, &mut answer.units, &mut answer.artifacts);
+                settled.extend(parts.into_iter().map(|part| (id.clone(), part)));
+            }
         }
     }
     let units = answer.units.values();

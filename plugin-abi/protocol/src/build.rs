@@ -57,6 +57,9 @@ pub struct BuildAnswer {
     pub units: BTreeMap<String, Unit>,
     /// For each chosen package, in the order of the request, the unit that provides it.
     pub unit_of: Vec<Option<String>>,
+    /// Further units of chosen packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherUnit>,
     /// For each selection of the request, the positions of the chosen packages that it means.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selected: Vec<Vec<u32>>,
@@ -72,6 +75,16 @@ pub struct BuildAnswer {
     /// Further names for units, such as what the ecosystem's users call them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub aliases: BTreeMap<String, String>,
+}
+
+/// A unit that a package is built as beside the one that provides it, such as for the machine that builds.
+/// What the user changes of the package is changed of that unit, too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FurtherUnit {
+    /// The position of the package among the chosen ones.
+    pub package: u32,
+    /// The unit's key.
+    pub unit: String,
 }
 
 /// A package whose sources lie in a folder of a unit that only brings sources together, to be compiled by

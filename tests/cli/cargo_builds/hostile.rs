@@ -4,7 +4,7 @@ use super::{build, place, run, x2nix};
 use crate::support::Place;
 
 /// The fixture with a crate `odd` 1.0.0 of these files, on which its program depends.
-fn with_odd(files: &[(&str, &str)], index: &str) -> Option<Place> {
+pub(super) fn with_odd(files: &[(&str, &str)], index: &str) -> Option<Place> {
     let place = place()?;
     for (file, text) in files {
         place.write(&format!("odd/odd-1.0.0/{file}"), text);

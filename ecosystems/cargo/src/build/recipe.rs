@@ -17,8 +17,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Build, BuildAnswer, BuildProblem, Diagnostic, LatePart, Meta, Part, Phase, PluginResult,
-    Recipe, Role, Source, Step, Unit, UnitPart, Word,
+    Build, BuildAnswer, BuildProblem, Diagnostic, FurtherUnit, LatePart, Meta, Part, Phase,
+    PluginResult, Recipe, Role, Source, Step, Unit, UnitPart, Word,
 };
 
 /// Makes the units.
@@ -55,13 +55,15 @@ pub(super) fn build(
         let compiler = system::tool(said, RUST_COMPILER);
         answer.units.insert(runtime::KEY.to_owned(), runtime::unit(compiler));
     }
-    let unit_of = |&at: &usize| {
+    for (position, &at) in (0..).zip(&graph.of_chosen) {
         let root = plan.roots.contains(&at).then(|| plan.root(at)).flatten();
         let others = [false, true].map(|builder| Piece { at, builder, shown: false });
-        let mut pieces = root.into_iter().chain(others);
-        pieces.find(|piece| made.contains(piece)).map(|piece| builder.key(piece))
-    };
-    answer.unit_of = graph.of_chosen.iter().map(unit_of).collect();
+        // What the project shows goes first; it may be one of the others.
+        let pieces = root.into_iter().chain(others.into_iter().filter(|it| Some(*it) != root));
+        let mut keys = pieces.filter(|piece| made.contains(piece)).map(|it| builder.key(it));
+        answer.unit_of.push(keys.next());
+        answer.further.extend(keys.map(|unit| FurtherUnit { package: position, unit }));
+    }
     Ok(answer)
 }
 
