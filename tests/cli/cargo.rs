@@ -65,8 +65,11 @@ fn what_is_wrong_is_told_with_its_place() {
     let error =
         refused("[dependencies]", "[replace]\n\"a:1.0.0\" = { path = \"a\" }\n[dependencies]");
     assert!(error.contains("[replace] is not supported"), "{error}");
-    let error = refused("version = \"1\"", "git = \"https://example.org/greeting\"");
-    assert!(error.contains("cargo::git"), "{error}");
+    let error = refused(
+        "version = \"1\"",
+        "git = \"https://example.org/greeting\", branch = \"a\", tag = \"b\"",
+    );
+    assert!(error.contains("names more than one of branch, tag and rev"), "{error}");
 
     let place = example();
     place.edit("app/Cargo.toml", "\"colour\"", "\"color\"");

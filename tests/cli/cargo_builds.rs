@@ -2,6 +2,8 @@
 //! them.
 #![allow(clippy::unwrap_used)]
 
+#[path = "cargo_builds/git.rs"]
+mod git;
 #[path = "cargo_builds/hostile.rs"]
 mod hostile;
 #[allow(dead_code)] // the other test programs use all of it

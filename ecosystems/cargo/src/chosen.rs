@@ -45,12 +45,12 @@ impl<'s> Graph<'s> {
             let (name, source) = session.numbers.named(chosen.name).ok_or_else(unknown)?;
             let told = session.told.get(&chosen.name).ok_or_else(unknown)?;
             let told = told.get(chosen.candidate as usize).ok_or_else(unknown)?;
-            if let Place::Patch(folder) = &told.place {
-                patched.push((chosen.name, chosen.candidate, name, folder));
+            if let Place::Patch(source) = &told.place {
+                patched.push((chosen.name, chosen.candidate, name, source));
                 continue;
             }
             let summary = session
-                .summary(source, told)
+                .summary(name, source, told)
                 .map_err(|why| broken(&format!("{name} {} cannot be read: {why}", told.version)))?;
             let member = match &told.place {
                 Place::Folder(folder) => session
@@ -70,10 +70,9 @@ impl<'s> Graph<'s> {
                 member,
             });
         }
-        // What takes the place of a version is the package in the folder.
-        for (id, position, name, folder) in patched {
-            let stand_in =
-                |it: &Chosen<'_>| it.name == *name && it.source == Source::Path(folder.clone());
+        // What takes the place of a version is the package from elsewhere.
+        for (id, position, name, source) in patched {
+            let stand_in = |it: &Chosen<'_>| it.name == *name && it.source == *source;
             let at = packages.iter().position(stand_in);
             let at = at.ok_or_else(|| broken("a patch is chosen without its package"))?;
             by_name.entry(id).or_default().insert(position, at);

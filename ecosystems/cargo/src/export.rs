@@ -43,6 +43,11 @@ impl Graph<'_> {
                 (Place::Entry(entry), Source::Registry(registry)) => {
                     (Some(registry_source(session, registry)?), Some(entry.checksum.clone()))
                 }
+                (_, Source::Git(place)) => {
+                    let repositories = session.workspace.as_ref().map(|it| &it.repositories);
+                    let repository = repositories.and_then(|it| it.get(place));
+                    (repository.map(|it| it.source(place)), None)
+                }
                 _ => (None, None),
             };
             packages.push(Package {
@@ -55,9 +60,9 @@ impl Graph<'_> {
         }
         let mut unused = Vec::new();
         for (_, patch) in session.workspace.iter().flat_map(|workspace| &workspace.patches) {
-            let Source::Path(folder) = &patch.source else { continue };
             let workspace = session.workspace.as_ref();
-            let local = workspace.and_then(|workspace| workspace.locals.get(folder));
+            let local = workspace.and_then(|it| it.local(&patch.source, &patch.package));
+            let local = local.map(|(_, local)| local);
             let used = self.packages.iter().any(|package| package.source == patch.source);
             if let (Some(local), false) = (local, used) {
                 let summary = &local.summary;

@@ -12,6 +12,7 @@ mod dictionary;
 mod export;
 mod facts;
 mod features;
+mod git;
 mod lockfile;
 mod manifest;
 mod plugin;

@@ -1,5 +1,6 @@
 //! `Cargo.lock`: read, to keep what it has, and written.
 
+use crate::git;
 use cargo_util_schemas::lockfile::TomlLockfile;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -19,6 +20,8 @@ pub(crate) struct Locked {
     /// What it calls the registry of the first crate that is from one.
     pub(crate) registry: Option<String>,
     pub(crate) is_there: bool,
+    /// The commits of repositories: the canonical address, what was asked for, and the commit.
+    commits: Vec<(String, Option<String>, String)>,
 }
 
 impl Locked {
@@ -49,6 +52,12 @@ impl Locked {
                 if source.starts_with("registry+") || source.starts_with("sparse+") {
                     locked.crates.insert((package.name, package.version));
                     locked.registry.get_or_insert(source);
+                } else if let Some((place, commit)) =
+                    source.strip_prefix("git+").and_then(|source| source.rsplit_once('#'))
+                {
+                    let (url, revision) = git::parts(place);
+                    let url = git::canonical(url).to_owned();
+                    locked.commits.push((url, revision.map(str::to_owned), commit.to_owned()));
                 }
             }
         }
@@ -58,6 +67,15 @@ impl Locked {
     /// Whether it has a version of a crate from a registry.
     pub(crate) fn has(&self, name: &str, version: &str) -> bool {
         self.crates.contains(&(name.to_owned(), version.to_owned()))
+    }
+
+    /// The commit that it has of a place in Git.
+    pub(crate) fn commit(&self, place: &str) -> Option<&str> {
+        let (url, revision) = git::parts(place);
+        let url = git::canonical(url);
+        let mut commits = self.commits.iter();
+        let found = commits.find(|it| it.0 == url && it.1.as_deref() == revision)?;
+        Some(&found.2)
     }
 }
 

@@ -5,6 +5,7 @@ use crate::{
     dictionary::{Numbers, Wanted},
     export,
     facts::Facts,
+    git,
     lockfile::{LOCKFILE, Locked},
     plugin::RUSTC,
     registry::{Entry, Index, IndexTree, Registries},
@@ -39,10 +40,10 @@ pub(crate) struct Told {
 pub(crate) enum Place {
     /// An entry of an index.
     Entry(Box<Entry>),
-    /// A folder of the project, or beside it.
+    /// A folder of the project, or beside it; or a package in Git, by its key.
     Folder(String),
-    /// A folder that takes the place of a version from a registry.
-    Patch(String),
+    /// A package that takes the place of a version from elsewhere: where it is from.
+    Patch(Source),
 }
 
 /// A conversation about crates.
@@ -71,9 +72,9 @@ impl CargoSession {
         let project = project.map(|input| input.tree);
         let (mut workspace, mut config, mut locked) = (None, Config::default(), Locked::default());
         if let Some(tree) = project {
-            workspace = Workspace::read(host.as_ref(), tree)?;
-            config = Config::read(host.as_ref(), tree)?;
             locked = Locked::read(host.as_ref(), tree)?;
+            workspace = Workspace::read(host.as_ref(), tree, &locked)?;
+            config = Config::read(host.as_ref(), tree)?;
         }
         if workspace.is_none() && request.roots.is_empty() {
             return Err(Box::new(
@@ -129,7 +130,8 @@ impl CargoSession {
         let lock = self.locked.is_there.then(|| LOCKFILE.to_owned());
         let files: BTreeSet<_> =
             files.chain(root).chain(lock).chain(self.config.file.clone()).collect();
-        let inside = files.into_iter().filter(|path| !path.starts_with(".."));
+        let inside =
+            files.into_iter().filter(|path| !path.starts_with("..") && !path.starts_with("git+"));
         inside.map(|path| Manifest { tree, path }).collect()
     }
 
@@ -176,34 +178,28 @@ impl CargoSession {
     /// The versions of a crate, the preferred one first.
     fn versions(&self, name: &str, source: &Source, entries: Vec<Entry>, file: &str) -> Vec<Told> {
         let mut told = Vec::new();
+        for (source, local) in self.patches(name, source) {
+            let version = local.summary.version.clone();
+            let place = Place::Patch(source.clone());
+            told.push(Told { version, place, file: local.manifest.file.clone() });
+        }
+        let patched: Vec<Version> = told.iter().map(|told| told.version.clone()).collect();
+        let is_patched = |version: &Version| patched.contains(version);
+        let kept = entries.into_iter().filter(|it| !is_patched(&it.version));
+        told.extend(kept.map(|entry| Told {
+            version: entry.version.clone(),
+            place: Place::Entry(Box::new(entry)),
+            file: file.to_owned(),
+        }));
         let workspace = self.workspace.as_ref();
-        match source {
-            Source::Registry(registry) => {
-                for (folder, local) in self.patches(name, registry) {
-                    let version = local.summary.version.clone();
-                    let place = Place::Patch(folder.clone());
-                    told.push(Told { version, place, file: local.manifest.file.clone() });
-                }
-                let patched: Vec<Version> = told.iter().map(|told| told.version.clone()).collect();
-                let kept = entries.into_iter().filter(|it| !patched.contains(&it.version));
-                let of_index = kept.map(|entry| Told {
-                    version: entry.version.clone(),
-                    place: Place::Entry(Box::new(entry)),
-                    file: file.to_owned(),
-                });
-                told.extend(of_index);
-            }
-            Source::Path(folder) => {
-                let local = workspace.and_then(|workspace| workspace.locals.get(folder));
-                if let Some(local) = local.filter(|local| local.summary.name == name) {
-                    told.push(Told {
-                        version: local.summary.version.clone(),
-                        place: Place::Folder(folder.clone()),
-                        file: local.manifest.file.clone(),
-                    });
-                }
-            }
-            Source::Git(_) => {}
+        if let Some((folder, local)) = workspace.and_then(|it| it.local(source, name))
+            && !is_patched(&local.summary.version)
+        {
+            told.push(Told {
+                version: local.summary.version.clone(),
+                place: Place::Folder(folder.clone()),
+                file: local.manifest.file.clone(),
+            });
         }
         told.sort_by_cached_key(|told| {
             let misfits = match &told.place {
@@ -215,24 +211,28 @@ impl CargoSession {
         told
     }
 
-    /// The packages that take the place of a crate from a registry.
+    /// The packages that take the place of a crate from a registry or a repository, with where they are from.
     fn patches(
         &self,
         name: &str,
-        registry: &Registry,
-    ) -> impl Iterator<Item = (&String, &crate::workspace::Local)> {
+        patched: &Source,
+    ) -> impl Iterator<Item = (&Source, &crate::workspace::Local)> {
         let workspace = self.workspace.as_ref();
         let patches = workspace.into_iter().flat_map(|workspace| &workspace.patches);
         patches.filter_map(move |(source, patch)| {
-            let meant = match registry {
-                Registry::Default => source == "crates-io",
-                Registry::Named(name) => source == name,
-                Registry::Index(index) => source == index,
+            let meant = match patched {
+                Source::Registry(Registry::Default) => source == "crates-io",
+                Source::Registry(Registry::Named(name)) => source == name,
+                Source::Registry(Registry::Index(index)) => source == index,
+                Source::Git(place) => git::canonical(git::parts(place).0) == git::canonical(source),
+                Source::Path(_) => false,
             };
-            let Source::Path(folder) = &patch.source else { return None };
-            let (folder, local) = workspace?.locals.get_key_value(folder)?;
-            (meant && patch.package == name && local.summary.name == name)
-                .then_some((folder, local))
+            // What stands in for it may be from the same repository.
+            if !meant || patch.package != name || patch.source == *patched {
+                return None;
+            }
+            let (_, local) = workspace?.local(&patch.source, name)?;
+            Some((&patch.source, local))
         })
     }
 
@@ -255,23 +255,35 @@ impl CargoSession {
                     candidate.marks.push(Mark::Locked);
                 }
             }
+            Place::Folder(_) if matches!(source, Source::Git(_)) => {}
             Place::Folder(_) => candidate.placement = Placement::Workspace,
             // What is patched is another crate than what it stands in for.
-            Place::Patch(folder) => candidate.bucket.push_str(&format!(" from {folder}")),
+            Place::Patch(source) => candidate.bucket.push_str(&format!(" from {source}")),
         }
         candidate
     }
 
     /// All that a version says.
-    pub(crate) fn summary(&self, source: &Source, told: &Told) -> Result<Summary, String> {
+    pub(crate) fn summary(
+        &self,
+        name: &str,
+        source: &Source,
+        told: &Told,
+    ) -> Result<Summary, String> {
         match (&told.place, source) {
             (Place::Entry(entry), Source::Registry(registry)) => entry.summary(registry),
-            (Place::Folder(folder) | Place::Patch(folder), _) => self
+            (Place::Folder(folder), _) => self
                 .workspace
                 .as_ref()
                 .and_then(|workspace| workspace.locals.get(folder))
                 .map(|local| local.summary.clone())
                 .ok_or_else(|| format!("there is no package in {folder}")),
+            (Place::Patch(source), _) => self
+                .workspace
+                .as_ref()
+                .and_then(|workspace| workspace.local(source, name))
+                .map(|(_, local)| local.summary.clone())
+                .ok_or_else(|| format!("there is no package in {source}")),
             (Place::Entry(_), _) => Err("it is in no registry".to_owned()),
         }
     }
@@ -286,16 +298,16 @@ impl CargoSession {
         let told = told.ok_or_else(unknown)?;
         let mut candidate = self.brief(&name, &source, told);
         candidate.deferred = false;
-        let summary = match self.summary(&source, told) {
+        let summary = match self.summary(&name, &source, told) {
             Ok(summary) => summary,
             Err(why) => {
                 candidate.excluded = Some(format!("its entry cannot be read: {why}"));
                 return Ok(candidate);
             }
         };
-        if let Place::Patch(folder) = &told.place {
-            // It is the package in the folder, and has what features that is asked for.
-            let source = Source::Path(folder.clone());
+        if let Place::Patch(source) = &told.place {
+            // It is the package from there, and has what features that is asked for.
+            let source = source.clone();
             let set = self.numbers.set(&name, &source, Wanted::Exactly(summary.version.clone()));
             let leaf = |features: Vec<String>| {
                 let role = x2nix_protocol::Role::Host;
@@ -347,13 +359,6 @@ impl Session for CargoSession {
         let mut answer = FactsAnswer::default();
         for (&id, (name, source)) in request.names.iter().zip(&named) {
             let mut entries = crate::registry::Found::default();
-            if let Source::Git(place) = source {
-                let message = format!("{name} is from Git ({place}), which is not supported yet");
-                return Err(Box::new(
-                    Diagnostic::error("cargo::git", message)
-                        .help("put it into a folder and depend on it by path, or use [patch]"),
-                ));
-            }
             if let Source::Registry(_) = source {
                 entries = found.next().unwrap_or_default();
             }

@@ -5,9 +5,11 @@
 //! chosen with all their features and with what their tests need, as cargo does for its lock file.
 
 use crate::{
+    git::{self, Repository},
+    lockfile::Locked,
     manifest::{Inheritance, Manifest},
     source::{Source, join},
-    summary::{Dependency, Summary},
+    summary::{Dependency, Kind, Summary},
 };
 use cargo_util_schemas::manifest::TomlWorkspace;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -31,8 +33,10 @@ pub(crate) struct Local {
 pub(crate) struct Workspace {
     /// The manifest at the top.
     pub(crate) root: Manifest,
-    /// The packages in folders, by their folder seen from the project.
+    /// The packages in folders, by their folder seen from the project; and those in Git, by their key.
     pub(crate) locals: BTreeMap<String, Local>,
+    /// The repositories, by their place as a dependency names it.
+    pub(crate) repositories: BTreeMap<String, Repository>,
     /// What is patched: the source, and what takes the place.
     pub(crate) patches: Vec<(String, Dependency)>,
     /// Trees that were opened beside the project.
@@ -126,7 +130,11 @@ fn is_below(folder: &str, top: &str) -> bool {
 
 impl Workspace {
     /// Reads the manifests of a project; none where there is no manifest at its top.
-    pub(crate) fn read(host: &dyn Host, project: TreeId) -> PluginResult<Option<Self>> {
+    pub(crate) fn read(
+        host: &dyn Host,
+        project: TreeId,
+        locked: &Locked,
+    ) -> PluginResult<Option<Self>> {
         let mut reader = Reader { host, project, opened: Vec::new(), beside: BTreeMap::new() };
         let Some(root) = reader.manifest("")? else { return Ok(None) };
         if let Some(elsewhere) =
@@ -146,17 +154,17 @@ impl Workspace {
             locals: BTreeMap::new(),
             queue: VecDeque::new(),
             seen: BTreeSet::new(),
+            git: VecDeque::new(),
         };
         finder.find(&root)?;
         for (_, patch) in &patches {
-            if let Source::Path(folder) = &patch.source {
-                finder.queue.push_back((folder.clone(), false, root.file.clone()));
-            }
+            finder.want(patch, false, &root.file);
         }
         finder.run()?;
+        let repositories = finder.fetch(host, locked)?;
         let Finder { reader, locals, .. } = finder;
         let Reader { opened, beside, .. } = reader;
-        Ok(Some(Self { root, patches, locals, opened, tree: project, beside }))
+        Ok(Some(Self { root, patches, locals, repositories, opened, tree: project, beside }))
     }
 
     /// Where the files of a package in a folder are: the tree, and the folder in it.
@@ -173,6 +181,16 @@ impl Workspace {
         Some(Inheritance { workspace, folder: "" })
     }
 
+    /// A package that lies in a folder or in Git, by where it is from and its name.
+    pub(crate) fn local(&self, source: &Source, name: &str) -> Option<(&String, &Local)> {
+        let found = match source {
+            Source::Path(folder) => self.locals.get_key_value(folder),
+            Source::Git(place) => self.locals.get_key_value(&git::key(place, name)),
+            Source::Registry(_) => None,
+        };
+        found.filter(|(_, local)| local.summary.name == name)
+    }
+
     /// The members.
     pub(crate) fn members(&self) -> impl Iterator<Item = (&String, &Local)> {
         self.locals.iter().filter(|(_, local)| local.member)
@@ -186,6 +204,8 @@ struct Finder<'h> {
     /// Folders to look at: whether a member depends on it, or it is one itself, and who says so.
     queue: VecDeque<(String, bool, String)>,
     seen: BTreeSet<(String, bool)>,
+    /// Packages of repositories: the place, the name, and who says so.
+    git: VecDeque<(String, String, String)>,
 }
 
 impl Finder<'_> {
@@ -253,13 +273,53 @@ impl Finder<'_> {
                 self.locals.insert(folder.clone(), Local { summary, manifest, member });
             }
             let Some(local) = self.locals.get(&folder) else { continue };
-            for dependency in &local.summary.dependencies {
-                if let Source::Path(path) = &dependency.source {
-                    let file = local.manifest.file.clone();
-                    self.queue.push_back((path.clone(), local.member, file));
-                }
+            let (member, file) = (local.member, local.manifest.file.clone());
+            for dependency in local.summary.dependencies.clone() {
+                self.want(&dependency, member, &file);
             }
         }
         Ok(())
+    }
+
+    /// Remembers to look at what a dependency names, if that is no registry.
+    fn want(&mut self, dependency: &Dependency, member: bool, file: &str) {
+        match &dependency.source {
+            Source::Path(path) => self.queue.push_back((path.clone(), member, file.to_owned())),
+            Source::Git(place) => {
+                self.git.push_back((place.clone(), dependency.package.clone(), file.to_owned()));
+            }
+            Source::Registry(_) => {}
+        }
+    }
+
+    /// Reads the packages of repositories, and those that they need there and in others.
+    fn fetch(
+        &mut self,
+        host: &dyn Host,
+        locked: &Locked,
+    ) -> PluginResult<BTreeMap<String, Repository>> {
+        let mut repositories: BTreeMap<String, Repository> = BTreeMap::new();
+        while let Some((place, name, asked_by)) = self.git.pop_front() {
+            let key = git::key(&place, &name);
+            if self.locals.contains_key(&key) {
+                continue;
+            }
+            if !repositories.contains_key(&place) {
+                let opened = &mut self.reader.opened;
+                let repository = Repository::open(host, locked, &place, &asked_by, opened)?;
+                repositories.insert(place.clone(), repository);
+            }
+            let Some(repository) = repositories.get(&place) else { continue };
+            let (manifest, summary) = repository.package(&place, &name).map_err(|mut error| {
+                error.origin.get_or_insert_with(|| Origin::new(asked_by.clone(), None));
+                error
+            })?;
+            let manifest = manifest.clone();
+            for dependency in summary.dependencies.iter().filter(|it| it.kind != Kind::Dev) {
+                self.want(dependency, false, &manifest.file);
+            }
+            self.locals.insert(key, Local { summary, manifest, member: false });
+        }
+        Ok(repositories)
     }
 }

@@ -57,7 +57,8 @@ impl<'g> Plan<'g> {
         let roots = roots(session, graph)?;
         let reached = reached(graph, &edges, &roots, &target);
         let crates = sources::read(session, graph, reached.into_iter())?;
-        let resolver = session.workspace.as_ref().map_or(Ok(2), |it| it.root.resolver())?;
+        let root = manifest_of(session, &roots, &crates, graph);
+        let resolver = root.map_or(Ok(2), Manifest::resolver)?;
         let nodes: Vec<Node> = graph
             .packages
             .iter()
@@ -207,8 +208,8 @@ fn reached(
     reached
 }
 
-/// The manifest whose profile counts: that of the workspace, or of the only crate that was asked for.
-pub(super) fn profile_of<'m>(
+/// The manifest whose profile and resolver count: that of the workspace, or of the only crate that was asked for.
+pub(super) fn manifest_of<'m>(
     session: &'m CargoSession,
     roots: &[usize],
     crates: &'m BTreeMap<usize, Crate>,

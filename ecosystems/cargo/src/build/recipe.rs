@@ -2,7 +2,7 @@
 
 use super::{
     edge, is_word,
-    plan::{Piece, Plan, kinds, profile_of},
+    plan::{Piece, Plan, kinds, manifest_of},
     profile::{Profile, Subject},
     runtime,
     sources::Crate,
@@ -28,7 +28,7 @@ pub(super) fn build(
     said: &Said,
 ) -> PluginResult<BuildAnswer> {
     let plan = Plan::new(session, graph)?;
-    let profile = Profile::new(profile_of(session, &plan.roots, &plan.crates, graph));
+    let profile = Profile::new(manifest_of(session, &plan.roots, &plan.crates, graph));
     let builder = Builder { plan: &plan, profile, said, keys: keys(graph) };
     let mut answer = BuildAnswer::default();
     let mut next: Vec<Piece> = plan.roots.iter().filter_map(|&at| plan.root(at)).collect();
@@ -47,7 +47,8 @@ pub(super) fn build(
             }
         };
         if let Some(of) = plan.crates.get(&piece.at) {
-            answer.artifacts.insert(builder.keys[piece.at].clone(), of.artifact.clone());
+            let (key, _) = builder.source(piece, of);
+            answer.artifacts.insert(key, of.artifact.clone());
         }
         answer.units.insert(key, unit);
     }
@@ -100,6 +101,12 @@ impl Builder<'_> {
             Piece { shown: false, .. } if is_shown() => format!("{key}:library"),
             _ => key.clone(),
         }
+    }
+
+    /// The key of a piece's artifact, and the folder in it.
+    fn source(&self, piece: Piece, made: &Crate) -> (String, String) {
+        let own = || (self.keys[piece.at].clone(), String::new());
+        made.shared.clone().unwrap_or_else(own)
     }
 
     fn bare(&self, piece: Piece) -> Unit {
@@ -170,9 +177,9 @@ impl Builder<'_> {
             }
             unit.meta.main_program = self.main_program(piece, made);
         }
-        let artifact = self.keys[piece.at].clone();
+        let (artifact, from) = self.source(piece, made);
         let mut build = Build {
-            sources: vec![Source { artifact, ..Source::default() }],
+            sources: vec![Source { artifact, from, ..Source::default() }],
             steps,
             ..Build::default()
         };

@@ -35,7 +35,9 @@ pub(super) struct Crate {
     pub(super) artifact: Artifact,
     /// Whether it is a folder of the project, or beside it.
     pub(super) local: bool,
-    /// The manifest, of what is from a registry.
+    /// Where several crates have one artifact: its key, and the folder in it.
+    pub(super) shared: Option<(String, String)>,
+    /// The manifest, of what is not of the project.
     pub(super) manifest: Option<Manifest>,
 }
 
@@ -63,10 +65,13 @@ pub(super) fn read(
                 let label = format!("{}-{}", package.name, package.told.version);
                 open.push(Wanted { at, label, package, entry, registry });
             }
-            (Place::Folder(folder) | Place::Patch(folder), _) => {
+            (Place::Folder(_), Source::Git(place)) => {
+                crates.insert(at, in_git(session, place, &package.name)?);
+            }
+            (Place::Folder(folder), _) => {
                 crates.insert(at, local(session, folder)?);
             }
-            (Place::Entry(_), _) => {}
+            (Place::Patch(_) | Place::Entry(_), _) => {}
         }
     }
     unpacked(session, &mut open, &mut crates)?;
@@ -101,6 +106,19 @@ pub(super) fn read(
     }
 }
 
+/// A package in a repository.
+fn in_git(session: &CargoSession, place: &str, name: &str) -> PluginResult<Crate> {
+    let gone = || Box::new(Diagnostic::error("cargo::protocol", "a repository is gone"));
+    let workspace = session.workspace.as_ref().ok_or_else(gone)?;
+    let repository = workspace.repositories.get(place).ok_or_else(gone)?;
+    let (manifest, _) = repository.package(place, name)?;
+    let files = files(session, repository.tree, &manifest.folder)?;
+    let (key, artifact) = repository.artifact();
+    let inherited = repository.inheritance(&manifest.folder);
+    let described = described(manifest, inherited, &files, artifact, false)?;
+    Ok(Crate { shared: Some((key, manifest.folder.clone())), ..described })
+}
+
 /// A package in a folder of the project, or beside it.
 fn local(session: &CargoSession, folder: &str) -> PluginResult<Crate> {
     let gone = || Box::new(Diagnostic::error("cargo::protocol", "a folder is gone"));
@@ -124,7 +142,8 @@ fn described(
 ) -> PluginResult<Crate> {
     let targets = targets::read(manifest, inherited, files)?;
     let about = About::read(manifest, inherited, files);
-    Ok(Crate { targets, about, artifact, local, manifest: (!local).then(|| manifest.clone()) })
+    let manifest = (!local).then(|| manifest.clone());
+    Ok(Crate { targets, about, artifact, local, shared: None, manifest })
 }
 
 /// The files of a package that it matters to know of.

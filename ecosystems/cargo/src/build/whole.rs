@@ -39,6 +39,9 @@ pub(super) fn build(
     if session.workspace.is_none() {
         return Err(refuse("is a project with a Cargo.toml, and there is none"));
     }
+    if graph.packages.iter().any(|package| matches!(package.source, From::Git(_))) {
+        return Err(refuse("has no crates from Git yet"));
+    }
     let crates = sources::read(session, graph, 0..graph.packages.len())?;
     if crates.values().any(|it| matches!(it.artifact, Artifact::Input { .. }) && it.local) {
         return Err(refuse("has all its folders below its own, and this one has others beside it"));
