@@ -140,11 +140,27 @@ fn crates_are_built_one_by_one_as_cargo_builds_them() {
     let references = run(&place, &format!("nix-store --query --references {}", app.display()));
     assert_eq!(references, toolchain);
 
+    // What is made for C is called as C looks for it, and refers to nothing of Rust either.
+    let clib = build(&place, "clib").unwrap();
+    assert_eq!(run(&place, &format!("ls {}/*", clib.display())), "libclib.a\nlibclib.so");
+    run(
+        &place,
+        &format!("! nix-store --query --references {} | grep -v {toolchain}", clib.display()),
+    );
+    place.write("main.c", "#include <stdio.h>\nsize_t clib_length(void);\nint main(void) { printf(\"%zu\\n\", clib_length()); }\n");
+    for library in ["libclib.a", "libclib.so"] {
+        let link =
+            format!("cc main.c {0}/lib/{library} -Wl,-rpath,{0}/lib -lm -o main", clib.display());
+        assert_eq!(run(&place, &format!("{link} && ./main")), "8");
+    }
+
     // Each crate is one derivation for each place and set of features.
     let lock = lock(&place);
     let units: Vec<&String> = lock["units"].as_object().unwrap().keys().collect();
     let expected = [
         "app@0.4.2",
+        "app@0.4.2:library",
+        "clib@0.4.2",
         "counted@2.0.0",
         "counted@2.0.0:build",
         "name-it@1.0.0:build",
@@ -175,7 +191,7 @@ fn crates_are_built_one_by_one_as_cargo_builds_them() {
     x2nix(&place, "emit --standalone --lock project/x2nix.lock.json --nix project/x2nix.nix")
         .exits(0);
     assert_eq!(derivation(&place, "app"), program);
-    run(&place, "rm -r project/words project/x2nix.* project/app/src/bin");
+    run(&place, "rm -r project/words project/clib project/x2nix.* project/app/src/{bin,lib.rs}");
     place.write("project/Cargo.toml", "[workspace]\nmembers = [\"app\"]\n[profile.release]\ncodegen-units = 1\npanic = \"abort\"\n");
     place.write("project/app/Cargo.toml", "[package]\nname = \"other\"\n[dependencies]\nshout = { version = \"1\", features = [\"loud\"] }\n");
     place.write(
@@ -195,6 +211,7 @@ fn a_workspace_is_built_as_a_whole_by_cargo() {
     let app = build(&place, "app").unwrap();
     assert_eq!(says(&app, "app"), expected);
     assert!(app.join("bin/second").exists() && !app.join("bin/secret").exists());
+    assert!(app.join("lib/libclib.a").exists() && app.join("lib/libclib.so").exists());
     let toolchain = env::var("X2NIX_TOOLCHAIN").unwrap();
     let references = run(&place, &format!("nix-store --query --references {}", app.display()));
     assert_eq!(references, toolchain);

@@ -45,7 +45,7 @@ fn crates_in_git_are_locked_and_built() {
         "project/app/src/main.rs",
         "fn main() { println!(\"{} {}\", git_core::number(), shout::shout(\"\")) }\n",
     );
-    run(&place, "rm -r project/app/src/bin project/words");
+    run(&place, "rm -r project/app/src/{bin,lib.rs} project/words project/clib");
     place.write(
         "project/Cargo.toml",
         format!(
