@@ -185,9 +185,16 @@ fn crates_are_built_one_by_one_as_cargo_builds_them() {
             .contains(&serde_json::json!({"unit": "name-it@1.0.0:build", "role": "build"}))
     );
 
+    // On several platforms it is mostly the same unit.
+    x2nix(&place, "resolve --ecosystem cargo --platform x86_64-linux --platform aarch64-linux --lock both.json --nix both.nix project").exits(0);
+    let both: Value = serde_json::from_str(&place.read("both.json")).unwrap();
+    assert_eq!(both["units"].as_object().unwrap().len(), units.len());
+
     // Another project with the same crate has the same derivation, and the other form of the file too.
     let shared = derivation(&place, "\"shout@1.2.0\"");
     let program = derivation(&place, "app");
+    // The same again, bit by bit.
+    run(&place, &format!("nix-store --realise --check {program} > /dev/null"));
     x2nix(&place, "emit --standalone --lock project/x2nix.lock.json --nix project/x2nix.nix")
         .exits(0);
     assert_eq!(derivation(&place, "app"), program);

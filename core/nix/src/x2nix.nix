@@ -143,7 +143,7 @@ let
         else if part ? out then out part.out
         else if part ? unit then inUnit self part.unit.unit part.unit.path
         else if part ? content then "\"$(x2nixContent ${inUnit self part.content.unit part.content.path})\""
-        else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; }.${part.variable};
+        else { jobs = ''"$NIX_BUILD_CORES"''; source-top = inTop ""; platform = quote system; }.${part.variable};
     in
     if parts == [ ] then "''" else concatMapStrings shown parts;
 

@@ -66,9 +66,18 @@ impl Target {
         Some(Self { triple, cfg: cfg.into_iter().flatten().collect() })
     }
 
-    /// What rustc calls it.
-    pub(crate) fn triple(&self) -> &str {
-        &self.triple
+    /// All platforms of Nix that are known, with what rustc calls them; a line each.
+    pub(crate) fn table() -> String {
+        let mut lines = String::new();
+        for (cpu, ..) in ARCHITECTURES {
+            for system in ["linux", "darwin", "freebsd", "wasi"] {
+                let platform = format!("{cpu}-{system}");
+                if let Some(target) = Self::of(&platform) {
+                    lines.push_str(&format!("{platform} {}\n", target.triple));
+                }
+            }
+        }
+        lines
     }
 
     /// Whether what is said for a platform holds here.

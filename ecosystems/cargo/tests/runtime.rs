@@ -25,6 +25,10 @@ impl Build {
             let text = fs::read(format!("{RUNTIME}/share/x2nix-cargo/{file}")).expect(file);
             build.write(&format!("runtime/share/x2nix-cargo/{file}"), text);
         }
+        build.write(
+            "runtime/share/x2nix-cargo/platforms",
+            "aarch64-linux aarch64-unknown-linux-gnu\nx86_64-linux x86_64-unknown-linux-gnu\n",
+        );
         // It writes its words, a line each, makes what it was to make, and knows one platform.
         build.program(
             "bin/rustc",
@@ -181,7 +185,7 @@ fn a_package_is_told_to_its_code() {
 #[test]
 fn another_platform_is_told_to_the_compiler_and_to_the_build_script() {
     let build = Build::new();
-    build.package(&["triple=aarch64-unknown-linux-gnu", "feature=x-y", "debug-assertions=1"]);
+    build.package(&["platform=aarch64-linux", "feature=x-y", "debug-assertions=1"]);
     build.script("");
     build.run(&["build-script", "build.rs", "2021"]);
     // It runs here itself.
@@ -210,7 +214,7 @@ fn another_platform_is_told_to_the_compiler_and_to_the_build_script() {
     assert!(build.has(&["--target", "aarch64-unknown-linux-gnu", "-C", "linker=target-cc"]));
 
     let build = Build::new();
-    build.package(&["triple=x86_64-unknown-linux-gnu"]);
+    build.package(&["platform=x86_64-linux"]);
     build.run(&["library", "a_b", "src/lib.rs", "2021", "lib"]);
     assert!(!build.told().contains(&"--target".to_owned()));
 }

@@ -438,6 +438,9 @@ pub enum BuildVariable {
     Jobs,
     /// The folder that the steps run in.
     SourceTop,
+    /// The platform that the result is for, as Nix names it: `x86_64-linux`. With it, what differs between
+    /// platforms in nothing else is one unit.
+    Platform,
 }
 
 /// A unit for people, and for tools that take stock.

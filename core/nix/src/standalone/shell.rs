@@ -68,6 +68,9 @@ fn word(graph: &Graph<'_>, others: Option<&str>, word: &Word) -> Text {
             }
             Part::Late(LatePart::Variable(BuildVariable::Jobs)) => "\"$NIX_BUILD_CORES\"".into(),
             Part::Late(LatePart::Variable(BuildVariable::SourceTop)) => in_top(""),
+            Part::Late(LatePart::Variable(BuildVariable::Platform)) => {
+                quote_value(Expr::Name("system"), "")
+            }
         });
     }
     if text.is_empty() { "''".into() } else { text }

@@ -120,6 +120,7 @@ fn every_form_of_source_is_placed() {
                 step("test \"$(cat added/text)\" = text -a \"$(cat a.txt)\" = patched"),
                 { "phase": "install", "words": [["test"], [{ "variable": "jobs" }], ["-ge"], ["1"]] },
                 { "phase": "install", "words": [["cp"], [{ "variable": "source-top" }, "/a.txt"], [{ "out": "a.txt" }]] },
+                { "phase": "install", "words": [["test"], ["x", { "variable": "platform" }], ["="], ["xx86_64-linux"]] },
             ],
         },
     });

@@ -17,8 +17,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Build, BuildAnswer, BuildProblem, Diagnostic, FurtherUnit, LatePart, Meta, Part, Phase,
-    PluginResult, Recipe, Role, Source, Step, Unit, UnitPart, Word,
+    Build, BuildAnswer, BuildProblem, BuildVariable, Diagnostic, FurtherUnit, LatePart, Meta, Part,
+    Phase, PluginResult, Recipe, Role, Source, Step, Unit, UnitPart, Word,
 };
 
 /// Makes the units.
@@ -226,9 +226,6 @@ impl Builder<'_> {
             }
             facts.push(("links", links));
         }
-        if !piece.builder {
-            facts.push(("triple", self.plan.target.triple()));
-        }
         facts.extend(made.local.then_some(("local", "1")));
         facts.extend((!piece.shown).then_some(("publish", "1")));
         facts.push(("opt-level", &flags.optimisation));
@@ -251,8 +248,12 @@ impl Builder<'_> {
         if made.targets.script.is_some() {
             facts.extend(script.words.iter().map(|word| ("build-flag", word.as_str())));
         }
-        let facts = facts.iter().map(|(key, value)| Word::text(format!("{key}={value}")));
-        Ok(step(std::iter::once(Word::text("package")).chain(facts).collect()))
+        let platform = Part::Late(LatePart::Variable(BuildVariable::Platform));
+        let platform = Word(vec![Part::Text("platform=".into()), platform]);
+        let words = std::iter::once(Word::text("package"))
+            .chain(facts.iter().map(|(key, value)| Word::text(format!("{key}={value}"))))
+            .chain((!piece.builder).then_some(platform));
+        Ok(step(words.collect()))
     }
 
     /// What may be asked with `cfg`, so that rustc warns of what is misspelt and of nothing else.

@@ -1,6 +1,7 @@
 //! The runtime: a unit of scripts that all builds of crates share, for what only a build knows.
 
 use super::edge;
+use crate::target::Target;
 use std::collections::BTreeMap;
 use x2nix_protocol::{
     Blob, Build, LatePart, Meta, Part, Phase, Recipe, Role, Step, SystemNeed, Unit, UnitEdge, Word,
@@ -17,6 +18,9 @@ const FILES: [(&str, &str); 3] = [
         include_str!("../../runtime/share/x2nix-cargo/directives.awk"),
     ),
 ];
+
+/// What platforms are to rustc.
+const PLATFORMS: &str = "share/x2nix-cargo/platforms";
 
 /// A step that calls its program.
 pub(super) fn step(phase: Phase, words: Vec<Word>) -> Step {
@@ -35,6 +39,7 @@ pub(super) fn unit(compiler: Vec<SystemNeed>) -> Unit {
     let files: BTreeMap<String, Blob> = FILES
         .into_iter()
         .map(|(path, content)| (path.to_owned(), Blob(content.as_bytes().to_vec())))
+        .chain([(PLATFORMS.to_owned(), Blob(Target::table().into_bytes()))])
         .collect();
     // The script's first line names the shell of the build, wherever that lies.
     let shell = "sed -i \"1s|^#!.*|#!$BASH|\" bin/x2nix-cargo; chmod +x bin/x2nix-cargo";
