@@ -72,6 +72,10 @@ fn what_is_wrong_is_told_with_its_place() {
     assert!(error.contains("names more than one of branch, tag and rev"), "{error}");
 
     let place = example();
+    place.write("app/x2nix.toml", "[provided.greeting]\nversion = \"1.1.0\"\nattribute = \"g\"\n");
+    place.x2nix("resolve --ecosystem cargo app").exits(2).says("not taken from the package set");
+
+    let place = example();
     place.edit("app/Cargo.toml", "\"colour\"", "\"color\"");
     let run = place.x2nix("resolve --ecosystem cargo app").exits(1);
     run.says("it has no feature color");

@@ -85,6 +85,13 @@ impl CargoSession {
                 .help("run this in a folder with a Cargo.toml, or name crates: --root ripgrep"),
             ));
         }
+        if let Some(name) = request.provided.keys().next() {
+            let message = format!("[provided.{name}]: crates are not taken from the package set");
+            return Err(Box::new(
+                Diagnostic::error("cargo::provided", message)
+                    .help("say what a crate needs of it: [system], or [[override]] with `inputs`"),
+            ));
+        }
         let mut opened =
             workspace.as_ref().map(|workspace| workspace.opened.clone()).unwrap_or_default();
         let indexes = indexes(host.as_ref(), request, &config, workspace.as_ref(), &mut opened)?;

@@ -175,3 +175,72 @@ impl<'m> Profile<'m> {
         })
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn flags(profile: &str, member: bool, builder: bool) -> Result<Flags, String> {
+        let text = format!("[workspace]\n{profile}");
+        let manifest = Manifest::parse("", "Cargo.toml", text.as_bytes()).unwrap();
+        let version = Version::new(1, 2, 3);
+        let subject = Subject { name: "a", version: &version, member, builder };
+        Profile::new(Some(&manifest)).flags(&subject).map_err(|error| error.message)
+    }
+
+    fn words(profile: &str, member: bool, builder: bool) -> String {
+        let flags = flags(profile, member, builder).unwrap();
+        format!("{} | {}", flags.words.join(" "), flags.finally.join(" ")).replace("-C", "")
+    }
+
+    #[test]
+    fn a_release_is_compiled_as_cargo_compiles_it() {
+        assert_eq!(words("", true, false), "opt-level=3 embed-bitcode=no | strip=debuginfo");
+        assert_eq!(
+            words("", true, true),
+            "embed-bitcode=no codegen-units=256 debug-assertions=off | strip=debuginfo"
+        );
+        let profile = "[profile.release]\nlto = true\npanic = \"abort\"\ncodegen-units = 1\nstrip = true\nopt-level = \"z\"";
+        assert_eq!(
+            words(profile, true, false),
+            "opt-level=z panic=abort codegen-units=1 | lto=fat strip=symbols"
+        );
+        // Macros and build scripts are nobody's release.
+        assert_eq!(words(profile, true, true), words("", true, true));
+        assert_eq!(
+            words("[profile.release]\ndebug = 1\nlto = \"off\"", true, false),
+            "opt-level=3 lto=off embed-bitcode=no debuginfo=1 | ".replace(" embed-bitcode=no", "")
+        );
+        assert_eq!(
+            words("[profile.release]\ndebug-assertions = true", true, false),
+            "opt-level=3 embed-bitcode=no debug-assertions=on | strip=debuginfo"
+        );
+        assert_eq!(
+            words("[profile.release]\noverflow-checks = true", true, false),
+            "opt-level=3 embed-bitcode=no overflow-checks=on | strip=debuginfo"
+        );
+    }
+
+    #[test]
+    fn packages_and_the_building_machine_may_have_their_own() {
+        let profile = "[profile.release.package.\"*\"]\nopt-level = 1\n[profile.release.package.a]\nopt-level = 2\n[profile.release.package.\"b\"]\nopt-level = 0\n[profile.release.build-override]\nopt-level = 3\n";
+        let optimisation =
+            |profile: &str, member, builder| flags(profile, member, builder).unwrap().optimisation;
+        assert_eq!(optimisation(profile, false, false), "2");
+        let profile = profile.replace("package.a]", "package.\"a@2\"]");
+        assert_eq!(optimisation(&profile, false, false), "1");
+        assert_eq!(optimisation(&profile, true, false), "3");
+        assert_eq!(optimisation(&profile, true, true), "3");
+    }
+
+    #[test]
+    fn what_cargo_does_not_know_is_refused() {
+        for profile in
+            ["panic = \"run\"", "lto = \"much\"", "strip = \"all\"", "rustflags = [\"-x\"]"]
+        {
+            let told = flags(&format!("[profile.release]\n{profile}"), true, false).unwrap_err();
+            assert!(told.contains("a stable cargo does not know"), "{told}");
+        }
+    }
+}

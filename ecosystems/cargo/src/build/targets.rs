@@ -238,3 +238,79 @@ pub(super) fn is_identifier(text: &str) -> bool {
     let plain = |letter: char| letter == '_' || letter.is_alphanumeric();
     !text.is_empty() && text.chars().all(plain) && !text.starts_with(|it: char| it.is_ascii_digit())
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str, files: &[&str]) -> Result<Targets, String> {
+        let text = format!("[package]\nname = \"a-b\"\nversion = \"1.0.0\"\n{text}");
+        let manifest = Manifest::parse("", "Cargo.toml", text.as_bytes()).unwrap();
+        let files = files.iter().map(|file| (*file).to_owned()).collect();
+        read(&manifest, None, &files).map_err(|error| error.message)
+    }
+
+    fn programs(text: &str, files: &[&str]) -> Vec<String> {
+        let programs = of(text, files).unwrap().programs.into_iter();
+        programs.map(|it| format!("{} {}", it.name, it.path)).collect()
+    }
+
+    #[test]
+    fn targets_are_found_where_cargo_finds_them() {
+        let targets = of("", &["src/lib.rs", "build.rs", "README.md"]).unwrap();
+        let library = targets.library.unwrap();
+        assert_eq!((library.name.as_str(), library.path.as_str()), ("a_b", "src/lib.rs"));
+        assert_eq!((library.kinds, library.edition), (vec!["lib".to_owned()], "2015".to_owned()));
+        assert_eq!(targets.script.as_deref(), Some("build.rs"));
+        assert_eq!(of("build = false", &["build.rs"]).unwrap().script, None);
+        assert_eq!(of("build = true", &[]).unwrap().script.as_deref(), Some("build.rs"));
+        assert_eq!(of("build = \"./x/y.rs\"", &[]).unwrap().script.as_deref(), Some("x/y.rs"));
+        assert_eq!(of("autolib = false", &["src/lib.rs"]).unwrap().library, None);
+        assert_eq!(of("", &["src/main.rs"]).unwrap().library, None);
+        // A library in a file of its own name is of old.
+        let library = of("[lib]\nname = \"c\"", &["src/c.rs"]).unwrap().library.unwrap();
+        assert_eq!(library.path, "src/c.rs");
+        let library = of("[lib]\nproc-macro = true", &["src/lib.rs"]).unwrap().library.unwrap();
+        assert!(library.is_macro());
+        let library = of("[lib]\ncrate-type = [\"proc-macro\"]", &[]).unwrap().library.unwrap();
+        assert!(library.is_macro());
+        let kinds = "edition = \"2021\"\n[lib]\ncrate_type = [\"cdylib\", \"rlib\"]";
+        assert_eq!(of(kinds, &[]).unwrap().library.unwrap().kinds, ["cdylib", "rlib"]);
+    }
+
+    #[test]
+    fn programs_are_found_where_cargo_finds_them() {
+        let files = ["src/main.rs", "src/bin/c.rs", "src/bin/d/main.rs", "src/bin/d/e.rs"];
+        let all = ["a-b src/main.rs", "c src/bin/c.rs", "d src/bin/d/main.rs"];
+        assert_eq!(programs("", &files), all);
+        assert_eq!(programs("edition = \"2021\"", &files), all);
+        assert!(programs("autobins = false", &files).is_empty());
+        // What is stated hides the others in the edition of 2015, and what lies in the same file always.
+        let stated = "[[bin]]\nname = \"x\"\npath = \"src/main.rs\"";
+        assert_eq!(programs(stated, &files), ["x src/main.rs"]);
+        let stated = format!("edition = \"2021\"\n{stated}");
+        assert_eq!(
+            programs(&stated, &files),
+            ["c src/bin/c.rs", "d src/bin/d/main.rs", "x src/main.rs"]
+        );
+        assert_eq!(programs("[[bin]]\nname = \"d\"", &files), ["d src/bin/d/main.rs"]);
+        assert_eq!(programs("[[bin]]\nname = \"y\"", &["src/y.rs"]), ["y src/y.rs"]);
+        assert!(of("[[bin]]\nname = \"y\"", &[]).unwrap_err().contains("has no file"));
+        assert!(of("[[bin]]\npath = \"y.rs\"", &[]).unwrap_err().contains("has no name"));
+    }
+
+    #[test]
+    fn a_manifest_made_by_cargo_says_all() {
+        let explicit = |text: &str| {
+            let text = format!("[package]\nname = \"a\"\n{text}");
+            is_explicit(&Manifest::parse("", "Cargo.toml", text.as_bytes()).unwrap())
+        };
+        let made = "build = false\nautolib = false\nautobins = false\nreadme = false\n";
+        assert!(explicit(&format!("{made}[lib]\npath = \"src/lib.rs\"")));
+        assert!(explicit(made));
+        assert!(!explicit(&format!("{made}[lib]\nname = \"b\"")));
+        assert!(!explicit(&format!("{made}[[bin]]\nname = \"b\"")));
+        assert!(!explicit("build = false\nautolib = false"));
+    }
+}
