@@ -256,3 +256,26 @@ fn a_sweep_asks_for_every_package_and_goes_on_where_it_was_ended() {
     assert_eq!(status_of(&sweep("--output lines --format jsonl").stdout)[1], "base refused");
     assert_eq!(sweep("--format json").json()["unsolvable"], 2);
 }
+
+#[test]
+fn packages_that_are_only_named_do_not_replace_a_project_and_changes_are_counted() {
+    let place = Place::with(&[("a.1", ""), ("a.2", ""), ("b.1", "depends: [\"a\"]")]);
+    place.write("my.opam", "opam-version: \"2.0\"\ndepends: [\"b\" \"a\" {= \"1\"}]\n");
+    let run = place.resolve("--repo repo .").exits(0);
+    assert!(run.stderr.contains("packages locked in ./x2nix.lock.json; build"), "{}", run.stderr);
+    let before = place.read("x2nix.lock.json");
+    place.resolve("--repo repo --root a").exits(2).says("request::other-lock").says("--lock FILE");
+    assert_eq!(place.read("x2nix.lock.json"), before);
+    place.resolve("--repo repo --root a --dry-run").exits(0).answers("a 1");
+    place.resolve("--repo repo --root a --lock other.json --nix other.nix").exits(0);
+    place.write("my.opam", "opam-version: \"2.0\"\ndepends: [\"a\"]\n");
+    let run = place.resolve("--repo repo --update .").exits(0);
+    assert!(run.stderr.contains("(1 gone, 1 in another version)"), "{}", run.stderr);
+}
+
+#[test]
+fn a_unikernel_without_a_target_is_asked_for_one() {
+    let place = Place::with(&[("a.1", "")]);
+    place.write("config.ml", "let () = ()\n");
+    place.resolve("--repo repo .").exits(2).says("opam::no-roots").says("give --target spt");
+}

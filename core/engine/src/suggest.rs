@@ -63,9 +63,11 @@ pub fn suggest(
     let elsewhere = explanation.facts.iter().any(|fact| matches!(fact, Fact::Excluded(_)));
     let better = found.iter().filter(|known| known.kind < SuggestionKind::Platform).count();
     if elsewhere && request.platforms.len() == 1 && better < SUGGESTIONS {
+        // Nothing is built for another platform only to say that it would have an answer.
+        let unprepared = Request { preparer: None, ..request.clone() };
         let other = PLATFORMS
             .into_iter()
-            .find(|&other| other != platform && tried(request, other).is_some());
+            .find(|&other| other != platform && tried(&unprepared, other).is_some());
         found.extend(other.map(|other| Suggestion {
             kind: SuggestionKind::Platform,
             text: format!("resolve for another platform: there is an answer for {other}"),

@@ -239,6 +239,15 @@ struct Place {
     content: Option<Vec<u8>>,
 }
 
+/// The `config.ml` at the top of the project, if there is one.
+pub(crate) fn config_of(host: &dyn Host, inputs: &[Input]) -> PluginResult<Option<Origin>> {
+    let Some(project) = inputs.iter().find(|input| input.kind == InputKind::Project) else {
+        return Ok(None);
+    };
+    let place = Place::new(host, project, CONFIG)?;
+    Ok(place.content.map(|_| Origin::new(CONFIG, None)))
+}
+
 impl Place {
     fn new(host: &dyn Host, project: &Input, config: &str) -> PluginResult<Self> {
         let plain = |part: &str| !part.is_empty() && part != "." && part != "..";

@@ -43,6 +43,20 @@ pub(crate) fn run(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
     answer(&text)
 }
 
+/// What changed, in a few words: `2 new, 1 gone, 3 other versions`; nothing where nothing did.
+pub(super) fn summary(old: &Lock, new: &Lock) -> Option<String> {
+    let changes = changes(old, new);
+    let count = |is: fn(&Change<'_>) -> bool| changes.iter().filter(|change| is(change)).count();
+    let words = [
+        (count(|it| it.old.is_empty()), "new"),
+        (count(|it| it.new.is_empty()), "gone"),
+        (count(|it| !it.old.is_empty() && !it.new.is_empty()), "in another version"),
+    ];
+    let words = words.iter().filter(|(count, _)| *count > 0);
+    let words: Vec<_> = words.map(|(count, what)| format!("{count} {what}")).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 fn changes<'l>(old: &'l Lock, new: &'l Lock) -> Vec<Change<'l>> {
     let (before, after) = (versions(old), versions(new));
     let names: BTreeSet<&str> = before.keys().chain(after.keys()).copied().collect();

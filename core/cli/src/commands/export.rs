@@ -4,10 +4,14 @@ use super::{check::reopen, lock_path, platform_of, read_lock, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     paths::folder_of,
+    project::unreadable,
     report::{Format, Stop, done, note_all},
 };
 use clap::ArgMatches;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 use x2nix_core::protocol::{Blob, Diagnostic};
 
 /// Runs the command.
@@ -48,6 +52,10 @@ pub(crate) fn run(
             continue;
         }
         let place = folder.join(file);
+        // The file may belong into a folder of the project that only a tool would have made.
+        if let Some(parent) = place.parent() {
+            fs::create_dir_all(parent).map_err(|error| unreadable(parent, &error))?;
+        }
         write(&place, &text)?;
         written.push(place.display().to_string());
     }

@@ -1,6 +1,6 @@
 //! `x2nix resolve`: choose versions, write the lock file and the Nix file.
 
-use super::{lock_bytes, nix_text, this_platform, write};
+use super::{diff::summary, lock_bytes, nix_text, this_platform, write};
 use crate::{
     ecosystems::{self, Ecosystem},
     fixer::Fetcher,
@@ -43,7 +43,15 @@ pub(crate) fn run(
     let name = ecosystem.describe.ecosystem.as_str();
     let dry_run = matches.get_flag("dry-run");
 
-    let previous = previous(matches, &places.lock, name)?;
+    let there = match present(&places.lock) {
+        // One that cannot be read is made anew with --update.
+        Err(_) if texts(matches, "update").iter().any(String::is_empty) => None,
+        there => there?,
+    };
+    if !dry_run && !places.named {
+        require_same_kind(there.as_ref(), &places)?;
+    }
+    let previous = previous(matches, there.clone(), name);
     if let Some(lock) = &previous {
         plugins::check_lock(ecosystem, lock)?;
     }
@@ -103,7 +111,7 @@ pub(crate) fn run(
         write(&places.lock, &lock::write(&lock))?;
         write(&places.nix, &text)?;
     }
-    tell(&lock, &notes, &places, dry_run, format)
+    tell(&lock, there.as_ref(), &notes, &places, dry_run, format)
 }
 
 /// The ecosystem that the flag or the settings name.
@@ -163,6 +171,8 @@ struct Places {
     project: bool,
     lock: PathBuf,
     nix: PathBuf,
+    /// Whether the user named the lock.
+    named: bool,
 }
 
 impl Places {
@@ -176,6 +186,7 @@ impl Places {
             lock: file("lock", LOCK),
             nix: file("nix", NIX),
             project: given.is_some() || !matches.contains_id("root"),
+            named: matches.contains_id("lock"),
             folder,
         }
     }
@@ -239,10 +250,9 @@ fn options(ecosystem: &Ecosystem, matches: &ArgMatches) -> BTreeMap<String, Vec<
     given
 }
 
-/// The lock whose choices are kept, without what `--update` names.
-fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option<Lock>, Stop> {
-    let update = texts(matches, "update");
-    if update.iter().any(String::is_empty) || path == Path::new("-") {
+/// The lock that is there.
+fn present(path: &Path) -> Result<Option<Lock>, Stop> {
+    if path == Path::new("-") {
         return Ok(None);
     }
     // A device or a pipe is there to be written to.
@@ -255,7 +265,26 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(path, &error)),
     };
-    let mut lock = lock::read(&bytes, &path.to_string_lossy())?;
+    Ok(Some(lock::read(&bytes, &path.to_string_lossy())?))
+}
+
+/// A project's lock is not replaced by one of packages that were only named.
+fn require_same_kind(there: Option<&Lock>, places: &Places) -> Result<(), Stop> {
+    let of_project = |lock: &Lock| lock.inputs.iter().any(|it| it.kind == InputKind::Project);
+    if places.project || !there.is_some_and(of_project) {
+        return Ok(());
+    }
+    let lock = places.lock.display();
+    let message =
+        format!("{lock} is the lock of a project, and --root alone asks for packages without it");
+    let help = "give the project's folder as well (`.`), or other files to write to: --lock FILE --nix FILE; --dry-run writes none";
+    Err(Diagnostic::error("request::other-lock", message).help(help).into())
+}
+
+/// The lock whose choices are kept, without what `--update` names.
+fn previous(matches: &ArgMatches, there: Option<Lock>, ecosystem: &str) -> Option<Lock> {
+    let update = texts(matches, "update");
+    let mut lock = there.filter(|_| !update.iter().any(String::is_empty))?;
     let anew: BTreeSet<String> = lock
         .packages
         .values()
@@ -272,7 +301,7 @@ fn previous(matches: &ArgMatches, path: &Path, ecosystem: &str) -> Result<Option
     for prepared in lock.preparations.values_mut() {
         prepared.packages.retain(|_, package| !update.contains(&package.name));
     }
-    Ok(Some(lock).filter(|lock| lock.ecosystem == ecosystem))
+    Some(lock).filter(|lock| lock.ecosystem == ecosystem)
 }
 
 fn require_unchanged(lock: &Lock, path: &Path) -> Result<(), Stop> {
@@ -288,6 +317,7 @@ fn require_unchanged(lock: &Lock, path: &Path) -> Result<(), Stop> {
 /// Says what was chosen.
 fn tell(
     lock: &Lock,
+    before: Option<&Lock>,
     notes: &[Diagnostic],
     places: &Places,
     dry_run: bool,
@@ -299,9 +329,14 @@ fn tell(
         Format::Json => Ok(()),
         Format::Text if dry_run => answer(&listing(lock)),
         Format::Text => {
-            let count = lock.packages.len();
+            let (answer, count) = (lock, lock.packages.len());
             let (lock, nix) = (places.lock.display(), places.nix.display());
-            done(&format!("{count} packages locked in {lock}; build them with {nix}"), format);
+            let changed = before.and_then(|before| summary(before, answer));
+            let changed = changed.map(|words| format!(" ({words})")).unwrap_or_default();
+            done(
+                &format!("{count} packages locked in {lock}{changed}; build them with {nix}"),
+                format,
+            );
             Ok(())
         }
     }

@@ -93,10 +93,18 @@ pub(crate) fn leaves(universe: &Universe, needs: &[&Need]) -> Vec<(NameId, Vec<S
 
 /// What formulas ask for that does not exist at all: a tail of a sentence, or nothing.
 pub(crate) fn missing(universe: &Universe, needs: &[&Need]) -> String {
-    let leaves = leaves(universe, needs);
+    let mut leaves = leaves(universe, needs);
     let lacks = |sets: &[SetId]| sets.iter().all(|&set| universe.set(set).members.is_empty());
-    let missing: Vec<NameId> =
-        leaves.iter().filter(|(_, sets)| lacks(sets)).map(|&(name, _)| name).collect();
+    let lacking = |leaves: &[(NameId, Vec<SetId>)]| -> Vec<NameId> {
+        leaves.iter().filter(|(_, sets)| lacks(sets)).map(|&(name, _)| name).collect()
+    };
+    // Where no version fits, there is no word to be lost on its features.
+    let all = lacking(&leaves);
+    leaves.retain(|(name, _)| {
+        let of = universe.name(*name).feature_of.as_ref();
+        of.is_none_or(|of| !all.contains(&of.name))
+    });
+    let missing = lacking(&leaves);
     let text = |&name: &NameId| universe.name_text(name);
     match missing.as_slice() {
         [] => String::new(),

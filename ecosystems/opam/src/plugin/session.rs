@@ -9,7 +9,7 @@ use super::{
     request::{self, Local, Pinned, Root},
 };
 use crate::{
-    mirage::{CONFIGURES, Configured},
+    mirage::{self, CONFIGURES, Configured},
     package::OpamFile,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -69,6 +69,13 @@ impl OpamSession {
             roots.extend(request::exported(host.as_ref(), &request.inputs, path)?);
         }
         if locals.is_empty() && roots.is_empty() {
+            if let Some(config) = mirage::config_of(host.as_ref(), &request.inputs)? {
+                let message =
+                    "nothing is asked for: there is a unikernel's config.ml, and no --target";
+                let help = "give --target spt, or write `target = [\"spt\"]` below [options] in x2nix.toml; repeat it for several";
+                let diagnostic = Diagnostic::error("opam::no-roots", message).at(config);
+                return Err(Box::new(diagnostic.help(help)));
+            }
             return Err(Box::new(
                 Diagnostic::error(
                     "opam::no-roots",
