@@ -39,7 +39,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     path::PathBuf,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -51,7 +51,7 @@ use x2nix_protocol::{
 };
 
 /// As many files are fetched at once; more would not be polite to a server.
-const WORKERS: usize = 8;
+pub(super) const WORKERS: usize = 8;
 
 /// As many files one call may ask for.
 const MOST_FILES: usize = 20_000;
@@ -72,6 +72,8 @@ pub struct Files {
     keep: u64,
     /// What servers said.
     settled: Mutex<BTreeMap<String, Settled>>,
+    /// Its connections serve one wave of questions after the other.
+    agent: OnceLock<Agent>,
 }
 
 /// What a server said of a file.
@@ -124,7 +126,7 @@ struct Batch<'a> {
 
 impl Files {
     pub(in crate::inputs) fn new(opener: Opener, folder: Option<PathBuf>, keep: u64) -> Self {
-        Self { opener, folder, keep, settled: Mutex::default() }
+        Self { opener, folder, keep, settled: Mutex::default(), agent: OnceLock::new() }
     }
 
     /// Fetches files; what concerns one alone is in its place in the answer.
@@ -235,7 +237,7 @@ impl Files {
             count => format!("{count} files from {}", host_of(first)),
         };
         let batch = Batch {
-            agent: agent(&opener.network),
+            agent: self.agent.get_or_init(|| agent(&opener.network)).clone(),
             shown: Shown::new(self.opener.progress.as_deref(), &label, None),
             opener,
             received: AtomicU64::new(0),

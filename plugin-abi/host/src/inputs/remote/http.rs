@@ -3,7 +3,9 @@
 //! Redirections are followed here and not by the library, so that each address is one that may be reached.
 
 use super::{
-    Network, Progress, failed, moved, offline,
+    Network, Progress, failed,
+    files::WORKERS,
+    moved, offline,
     records::{Record, Validators},
     too_large,
 };
@@ -16,16 +18,24 @@ use crate::inputs::{
 use fluent_uri::{Uri, UriRef};
 use std::{
     borrow::Cow,
+    collections::BTreeMap,
     error::Error as _,
     fs::File,
     io::{self, ErrorKind, Read, Seek as _, Write as _},
+    net::SocketAddr,
+    sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 use ureq::{
     Agent, Body,
+    config::Config,
     http::{HeaderMap, Response, StatusCode, header},
     tls::{RootCerts, TlsConfig},
+    unversioned::{
+        resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver},
+        transport::{DefaultConnector, NextTimeout},
+    },
 };
 use x2nix_protocol::{Diagnostic, PluginResult, host_of};
 
@@ -383,11 +393,44 @@ pub(super) fn agent(network: &Network) -> Agent {
         .timeout_per_read(Some(network.silence))
         .user_agent(concat!("x2nix/", env!("CARGO_PKG_VERSION")))
         .accept("*/*")
+        .max_idle_connections(WORKERS)
+        .max_idle_connections_per_host(WORKERS)
         // The archive as it is: its hash is that of the file, not of what is in it.
         .accept_encoding("identity")
         .tls_config(tls);
     let config = if network.proxies { config } else { config.proxy(None) };
-    config.build().new_agent()
+    Agent::with_parts(config.build(), DefaultConnector::default(), Remembering::default())
+}
+
+/// Looks the address of a server up once, and not for each of hundreds of files.
+#[derive(Debug, Default)]
+struct Remembering {
+    /// By host and port.
+    known: Mutex<BTreeMap<String, Vec<SocketAddr>>>,
+    resolver: DefaultResolver,
+}
+
+impl Resolver for Remembering {
+    fn resolve(
+        &self,
+        uri: &ureq::http::Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let secure = uri.scheme_str() == Some("https");
+        let server = format!("{secure} {}", uri.authority().map_or("", |it| it.as_str()));
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(addresses) = known().get(&server) {
+            let mut all = self.empty();
+            for address in addresses {
+                all.push(*address);
+            }
+            return Ok(all);
+        }
+        let found = self.resolver.resolve(uri, config, timeout)?;
+        known().insert(server, found.to_vec());
+        Ok(found)
+    }
 }
 
 fn no_room(error: &io::Error) -> Diagnostic {
