@@ -240,10 +240,20 @@ fn a_native_library_runs_only_where_the_user_says_so() {
     let about: Value = serde_json::from_str(&about).unwrap();
     let hash = about["hash"].as_str().unwrap();
     let settings = |hash: &str| {
-        format!("[plugin.opam]\nfile = \"{file}\"\nhash = \"{hash}\"\nnative = true\n")
+        format!(
+            "ecosystem = \"opam\"\n[plugin.opam]\nfile = \"{file}\"\nhash = \"{hash}\"\nnative = true\n"
+        )
     };
     place.write("x2nix.toml", settings(hash));
     place.resolve("--repo repo --root a --dry-run").exits(0);
+    // What asks about a lock knows the plugin as well.
+    place.resolve("--repo repo --root a").exits(0);
+    place.x2nix("check").exits(0);
+    let run = place.x2nix("doctor");
+    assert!(!run.stderr.contains("plugin::"), "{}", run.stderr);
+    let run = place.x2nix("export --opam-locked --output -");
+    assert!(!run.stderr.contains("plugin::changed"), "{}", run.stderr);
+    fs::remove_file(place.path("x2nix.lock.json")).unwrap();
     place.write("x2nix.toml", settings("sha256-AAAA"));
     let run = place.resolve("--repo repo --root a --dry-run").exits(2);
     assert!(run.stderr.contains("plugin::changed"), "{}", run.stderr);

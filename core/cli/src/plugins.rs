@@ -182,7 +182,7 @@ pub(crate) fn installed() -> Vec<PathBuf> {
 /// Adds the plugin that the arguments, the settings or the folder of plugins name, if any does.
 pub(crate) fn add(ecosystems: &mut Vec<Ecosystem>, arguments: &[OsString]) -> Result<(), Stop> {
     let command = arguments.get(1).and_then(|it| it.to_str()).unwrap_or_default();
-    if !["resolve", "sweep", "check", "why-not"].contains(&command) {
+    if !["resolve", "sweep", "check", "why-not", "export", "doctor"].contains(&command) {
         return Ok(());
     }
     let given = Given::read(arguments);
