@@ -10,6 +10,7 @@ mod forms;
 mod hostile;
 mod nixos;
 mod printing;
+mod shells;
 mod support;
 
 use serde_json::{Value, json};
@@ -551,53 +552,4 @@ fn the_shell_leaves_out_the_projects_own_roots() {
     let shell = shell.as_str().unwrap();
     assert!(shell.contains("-far-1'"), "{shell}");
     assert!(!shell.contains("-core-") && !shell.contains("-app-"), "{shell}");
-}
-
-#[test]
-fn a_shell_is_set_up_as_its_root_says() {
-    let root = |name: &str, path: &str| {
-        json!({
-            "name": name, "version": "dev", "depends": [{ "unit": "set@1", "purpose": "dev" }],
-            "recipe": { "kind": "build", "sources": [{ "artifact": "." }], "steps": [
-                { "phase": "install", "words": [["touch"], [{ "out": "made" }]] },
-                { "phase": "shell", "words": [["source"], [{ "unit": { "unit": "set@1", "path": path } }], ["it's $x"]] },
-            ] },
-        })
-    };
-    let script = r#"echo 'SAID="a: $1"' > "$0/a"; echo 'SAID="b: $1"' > "$0/b""#;
-    let set = json!({
-        "name": "set", "version": "1",
-        "recipe": { "kind": "build", "steps": [
-            { "phase": "install", "words": [["sh"], ["-c"], [script], [{ "out": "" }]] },
-        ] },
-    });
-    let units = json!({ "a@dev": root("a", "a"), "b@dev": root("b", "b"), "set@1": set });
-    let artifacts = json!({ ".": { "kind": "local", "path": "." } });
-    let mut lock = lock(&units, &artifacts);
-    lock["platforms"]["x86_64-linux"]["aliases"] =
-        json!({ "one": "a@dev", "other": "b@dev", "tool": "set@1" });
-    let Some(project) = Project::new() else { return };
-    project.lock(&lock);
-    let project = project.stands_alone();
-    assert_eq!(
-        project.eval("builtins.attrNames x.devShells"),
-        json!(["default", "one", "other", "tool"])
-    );
-    let says = |shell: &str| {
-        let expression = format!(
-            r#"pkgs.runCommand "in-shell" {{ inherit (x.devShells.{shell}) nativeBuildInputs; }} ''
-              ${{x.devShells.{shell}.shellHook}}
-              echo "$SAID" > $out
-            ''"#
-        );
-        fs::read_to_string(project.build_expression(&expression)).unwrap()
-    };
-    assert_eq!(says("one"), "a: it's $x\n");
-    assert_eq!(says("other"), "b: it's $x\n");
-    // Two would be in each other's way.
-    assert_eq!(says("default"), "\n");
-    let hook = project.eval("x.devShells.default.shellHook");
-    assert!(hook.as_str().unwrap().contains("devShells.NAME"), "{hook}");
-    // What is built does not need what only a shell does.
-    project.build("a");
 }
