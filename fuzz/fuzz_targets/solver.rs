@@ -69,7 +69,7 @@ impl Teller<'_> {
                 7 => NameKind::Variable,
                 _ => NameKind::Package,
             };
-            names.push(NameEntry { text: format!("n{number}"), context: String::new(), kind });
+            names.push(NameEntry { text: format!("n{number}"), kind, ..NameEntry::default() });
             self.counts.push(self.bytes.next() % (VERSIONS + 1));
         }
         self.classes = self.bytes.next() % 3;

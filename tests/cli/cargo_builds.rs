@@ -333,3 +333,17 @@ fn the_example_is_built_and_run() {
     let hello = build(&place, "hello").unwrap();
     assert_eq!(says(&hello, "hello"), "\u{1b}[33mHello\u{1b}[0m\n");
 }
+
+#[test]
+fn a_program_of_ocaml_links_a_crate() {
+    let Some(place) = bare() else { return };
+    run(&place, &format!("cp -R '{TOP}'/examples/* . && mv ocaml-and-rust project"));
+    x2nix(&place, "resolve project").exits(0);
+    let salute = build(&place, "salute").unwrap();
+    assert_eq!(says(&salute, "salute"), "Hello, says Rust. HELLO, says OCaml.\n");
+    // What is in the program needs nothing of Rust any more.
+    let references = run(&place, &format!("nix-store --query --references {}", salute.display()));
+    assert!(!references.contains("salute-text") && !references.contains("rust"), "{references}");
+    // What works by hand has the library as well.
+    assert!(derivation(&place, "devShells.default").ends_with(".drv"));
+}

@@ -81,4 +81,5 @@ fn the_example_is_locked_as_it_is() {
     let place = Place::new();
     copy(&Path::new(WORKSPACE).join("examples"), &place.path("examples"));
     place.x2nix("resolve --ecosystem opam examples/hello --locked").exits(0);
+    place.x2nix("resolve examples/ocaml-and-rust --locked").exits(0);
 }

@@ -15,6 +15,7 @@ mod determinism;
 mod docs;
 mod help;
 mod import;
+mod joined;
 mod lock;
 mod monorepo;
 mod no_solution;

@@ -3,15 +3,21 @@
 use crate::{plugins::Source, report::Stop};
 use std::sync::Arc;
 use x2nix_cargo::CargoPlugin;
-use x2nix_core::protocol::{Describe, Diagnostic, Plugin};
+use x2nix_core::{
+    AND, Joined,
+    protocol::{Describe, Diagnostic, Plugin},
+};
 use x2nix_opam::OpamPlugin;
 
 /// A plugin and what it says of itself.
+#[derive(Clone)]
 pub(crate) struct Ecosystem {
     pub(crate) describe: Describe,
     pub(crate) plugin: Arc<dyn Plugin>,
     /// The file that it comes from; none where it is linked in.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<Arc<Source>>,
+    /// Whose name the folder of the cache has in which is kept what is fetched for it.
+    pub(crate) cached_as: String,
 }
 
 /// How many bytes are kept in the cache for a plugin that is linked in.
@@ -20,6 +26,12 @@ const LINKED_IN: u64 = 2 << 30;
 const FROM_FILE: u64 = 64 << 20;
 
 impl Ecosystem {
+    pub(crate) fn new(plugin: Arc<dyn Plugin>, source: Option<Arc<Source>>) -> Self {
+        let describe = plugin.describe();
+        let cached_as = describe.ecosystem.clone();
+        Self { describe, plugin, source, cached_as }
+    }
+
     /// How many bytes of what is fetched for the plugin are kept.
     pub(crate) fn cache(&self) -> u64 {
         match &self.source {
@@ -36,18 +48,46 @@ impl Ecosystem {
 /// All plugins that are linked in.
 pub(crate) fn linked_in() -> Vec<Ecosystem> {
     let plugins: Vec<Arc<dyn Plugin>> = vec![Arc::new(OpamPlugin), Arc::new(CargoPlugin)];
-    let linked_in =
-        |plugin: Arc<dyn Plugin>| Ecosystem { describe: plugin.describe(), plugin, source: None };
-    plugins.into_iter().map(linked_in).collect()
+    plugins.into_iter().map(|plugin| Ecosystem::new(plugin, None)).collect()
 }
 
-/// The plugin of an ecosystem.
-pub(crate) fn find<'e>(ecosystems: &'e [Ecosystem], name: &str) -> Result<&'e Ecosystem, Stop> {
-    ecosystems.iter().find(|ecosystem| ecosystem.describe.ecosystem == name).ok_or_else(|| {
-        let known: Vec<_> =
-            ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.as_str()).collect();
-        Diagnostic::error("cli::ecosystem", format!("there is no ecosystem {name:?}"))
-            .help(format!("known ecosystems: {}", known.join(", ")))
-            .into()
-    })
+/// The plugin of an ecosystem, or of several with `+` between their names.
+pub(crate) fn find(ecosystems: &[Ecosystem], name: &str) -> Result<Ecosystem, Stop> {
+    let find = |name: &str| {
+        let mut known = ecosystems.iter();
+        known
+            .find(|it| it.describe.ecosystem == name)
+            .cloned()
+            .ok_or_else(|| unknown(ecosystems, name))
+    };
+    let parts: Vec<&str> = name.split(AND).collect();
+    if let [only] = parts.as_slice() {
+        return find(only);
+    }
+    let parts = parts.into_iter().map(find).collect::<Result<Vec<_>, _>>()?;
+    let twice = |(place, it): (usize, &Ecosystem)| {
+        parts[..place].iter().any(|known| known.describe.ecosystem == it.describe.ecosystem)
+    };
+    let mut sources = parts.iter().filter_map(|part| part.source.clone());
+    let source = sources.next();
+    if parts.iter().enumerate().any(twice) || sources.next().is_some() {
+        let message = format!("{name:?} cannot be joined");
+        return Err(Diagnostic::error("cli::ecosystem", message)
+            .help("name each ecosystem once; one of the plugins may come from a file")
+            .into());
+    }
+    // Those who know where packages come from are those who fetch.
+    let fetching = parts.iter().find(|part| part.describe.finds_repositories);
+    let cached_as = fetching.or(parts.first()).map(|part| part.cached_as.clone());
+    let plugin = Joined::new(parts.into_iter().map(|part| part.plugin).collect());
+    let joined = Ecosystem::new(Arc::new(plugin), source);
+    Ok(Ecosystem { cached_as: cached_as.unwrap_or_default(), ..joined })
+}
+
+fn unknown(ecosystems: &[Ecosystem], name: &str) -> Stop {
+    let known: Vec<_> =
+        ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.as_str()).collect();
+    Diagnostic::error("cli::ecosystem", format!("there is no ecosystem {name:?}"))
+        .help(format!("known ecosystems: {}; `+` joins several", known.join(", ")))
+        .into()
 }

@@ -1,9 +1,16 @@
 //! The command line: its commands and flags. Options of an ecosystem come from its plugin.
 
 use crate::{ecosystems::Ecosystem, plugins};
-use clap::{Arg, ArgAction, ArgGroup, Command, builder::PossibleValuesParser, value_parser};
-use std::path::PathBuf;
-use x2nix_core::protocol::{ExportSpec, OptionSpec, OptionValue};
+use clap::{
+    Arg, ArgAction, ArgGroup, Command,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use std::{ffi::OsStr, path::PathBuf};
+use x2nix_core::{
+    AND,
+    protocol::{ExportSpec, OptionSpec, OptionValue},
+};
 
 const EXIT_STATUS: &str = "Exit status: 0 done, 1 no solution, 2 refused input, 3 something could not be read, \
 fetched or found, 4 a check failed, 101 a bug.";
@@ -111,10 +118,34 @@ fn ecosystem(ecosystems: &[Ecosystem]) -> Arg {
     Arg::new("ecosystem")
         .long("ecosystem")
         .value_name("NAME")
-        .help("Whose packages these are [default: `ecosystem` in x2nix.toml]")
-        .value_parser(PossibleValuesParser::new(
+        .help("Whose packages these are; NAME+NAME joins two [default: `ecosystem` in x2nix.toml]")
+        .value_parser(Names(PossibleValuesParser::new(
             ecosystems.iter().map(|ecosystem| ecosystem.describe.ecosystem.clone()),
-        ))
+        )))
+}
+
+/// Names of ecosystems with `+` between them.
+#[derive(Clone)]
+struct Names(PossibleValuesParser);
+
+impl TypedValueParser for Names {
+    type Value = String;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<String, clap::Error> {
+        for name in value.to_string_lossy().split(AND) {
+            self.0.parse_ref(command, argument, name.as_ref())?;
+        }
+        Ok(value.to_string_lossy().into_owned())
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        self.0.possible_values()
+    }
 }
 
 /// What `resolve` and `sweep` have in common.

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use x2nix_core::{
-    Failure,
+    AND, Failure,
     lock::Lock,
     protocol::{Capabilities, Diagnostic, Plugin as _},
 };
@@ -210,8 +210,9 @@ pub(crate) fn add(ecosystems: &mut Vec<Ecosystem>, arguments: &[OsString]) -> Re
     let describe = plugin.describe();
     ecosystems.retain(|known| known.describe.ecosystem != describe.ecosystem);
     let accepted = given.accept || setting.is_some_and(|it| it.hash.is_some());
-    let source = Some(Source { file, capabilities, record, record_to: given.record, accepted });
-    ecosystems.push(Ecosystem { describe, plugin: Arc::new(plugin), source });
+    let source = Source { file, capabilities, record, record_to: given.record, accepted };
+    let source = Some(Arc::new(source));
+    ecosystems.push(Ecosystem::new(Arc::new(plugin), source));
     Ok(())
 }
 
@@ -221,8 +222,9 @@ fn find<'s>(
     settings: &'s Settings,
     ecosystems: &[Ecosystem],
 ) -> Option<(PathBuf, Option<&'s PluginSetting>)> {
-    let name = given.ecosystem.as_deref().or(settings.ecosystem.as_deref());
-    let setting = name.and_then(|name| settings.plugins.get(name));
+    let names = given.ecosystem.as_deref().or(settings.ecosystem.as_deref());
+    let mut parts = names.into_iter().flat_map(|names| names.split(AND));
+    let setting = parts.clone().find_map(|name| settings.plugins.get(name));
     if let Some(path) = &given.plugin {
         return Some((path.clone(), setting));
     }
@@ -230,7 +232,7 @@ fn find<'s>(
         return Some((given.folder.join(file), setting));
     }
     let linked_in = |name: &str| ecosystems.iter().any(|it| it.describe.ecosystem == name);
-    let name = name.filter(|name| !linked_in(name))?;
+    let name = parts.find(|name| !linked_in(name))?;
     for path in installed() {
         if loader().read(&path).is_ok_and(|file| file.manifest.ecosystem == name) {
             return Some((path, setting));

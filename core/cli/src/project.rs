@@ -135,7 +135,7 @@ pub(crate) fn open_inputs(
         locked: pins,
     };
     let trees = trees
-        .with_files(pins.opener.files(&ecosystem.describe.ecosystem, ecosystem.cache()))
+        .with_files(pins.opener.files(&ecosystem.cached_as, ecosystem.cache()))
         .with_further(Box::new(move |place, hosts| pins.open(place, hosts)));
     let trees = Arc::new(trees);
     Ok(OpenInputs { host: Arc::clone(&trees) as Arc<dyn Host>, trees, inputs, notes })

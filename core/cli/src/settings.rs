@@ -12,7 +12,7 @@ use toml::Spanned;
 use x2nix_core::{
     RequestOverride,
     lock::{Override, OverridePatch},
-    protocol::{Artifact, Blob, Describe, Diagnostic, OptionValue, Origin, Role, SystemNeed},
+    protocol::{Artifact, Blob, Describe, Diagnostic, Edge, OptionValue, Origin, Role, SystemNeed},
 };
 
 /// The name of the settings file.
@@ -41,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) provided: BTreeMap<String, ProvidedSetting>,
     /// What system packages are, by the ecosystem's names for them.
     pub(crate) system: BTreeMap<String, Vec<SystemNeed>>,
+    /// What needs what across ecosystems.
+    pub(crate) edges: Vec<Edge>,
     /// Changes of how packages are built.
     pub(crate) overrides: Vec<RequestOverride>,
     /// The package set of Nix to build with while locking: a path relative to the file.
@@ -88,6 +90,8 @@ struct Document {
     provided: BTreeMap<String, ProvidedSetting>,
     #[serde(default)]
     system: BTreeMap<String, Needs>,
+    #[serde(default, rename = "edge")]
+    edges: Vec<Spanned<EdgeSetting>>,
     #[serde(default, rename = "override")]
     overrides: Vec<Spanned<OverrideSetting>>,
     nixpkgs: Option<String>,
@@ -146,6 +150,13 @@ impl Needs {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EdgeSetting {
+    from: String,
+    needs: String,
+}
+
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct OverrideSetting {
     package: String,
@@ -201,7 +212,7 @@ impl Settings {
             let line = error.span().and_then(|span| line(span.start));
             Diagnostic::error("settings::syntax", error.message().to_owned())
                 .at(Origin::new(file.to_string_lossy(), line))
-                .help("known settings: ecosystem, roots, platforms, prefer, [environment], [options], repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[override]], [plugin.ECOSYSTEM]")
+                .help("known settings: ecosystem, roots, platforms, prefer, [environment], [options], repositories = [\"…\"], nixpkgs = \"…\", [provided.NAME] with version and attribute, [system], [[edge]] with from and needs, [[override]], [plugin.ECOSYSTEM]")
         })?;
         let nothing = |it: &ProvidedSetting| it.version.is_none() && it.attribute.is_none();
         if let Some((name, _)) = document.provided.iter().find(|(_, it)| nothing(it)) {
@@ -212,6 +223,12 @@ impl Settings {
                 .into());
         }
         let system = document.system.into_iter().map(|(name, needs)| (name, needs.into_needs()));
+        let edges = document.edges.into_iter().map(|it| {
+            let origin = Some(Origin::new(file.to_string_lossy(), line(it.span().start)));
+            let EdgeSetting { from, needs } = it.into_inner();
+            Edge { from, needs, origin }
+        });
+        let edges = edges.collect();
         let overrides = document.overrides.into_iter().map(|it| {
             let origin = Origin::new(file.to_string_lossy(), line(it.span().start));
             it.into_inner().read(folder, &origin)
@@ -227,6 +244,7 @@ impl Settings {
             repositories: document.repositories,
             provided: document.provided,
             system: system.collect(),
+            edges,
             overrides: overrides.collect::<Result<_, Stop>>()?,
             nixpkgs: document.nixpkgs,
             plugins: document.plugins,

@@ -359,7 +359,11 @@ fn free<T: PartialEq>(
 }
 
 /// Lets a unit speak of others by their new keys.
-fn rename(unit: &mut Unit, names: &BTreeMap<String, String>, artifacts: &BTreeMap<String, String>) {
+pub(crate) fn rename(
+    unit: &mut Unit,
+    names: &BTreeMap<String, String>,
+    artifacts: &BTreeMap<String, String>,
+) {
     let change = |key: &mut String, table: &BTreeMap<String, String>| {
         if let Some(new) = table.get(key) {
             key.clone_from(new);

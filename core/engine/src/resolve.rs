@@ -19,8 +19,8 @@ use x2nix_lock::{
 };
 use x2nix_model::{CandidateId, Loader, Universe};
 use x2nix_protocol::{
-    BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, FileContent, Host, Input,
-    InputKind, Manifest, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin,
+    BuildAnswer, BuildRequest, Chosen, Criterion, Describe, Diagnostic, Edge, FileContent, Host,
+    Input, InputKind, Manifest, OpenRequest, OpenedTree, PROTOCOL_OLDEST, PROTOCOL_VERSION, Plugin,
     Provided, ReadRequest, Session, SystemNeed,
 };
 use x2nix_solve::{
@@ -46,6 +46,8 @@ pub struct Request {
     pub package_set: Option<String>,
     /// What the user says system packages are, by the ecosystem's names for them.
     pub system: BTreeMap<String, Vec<SystemNeed>>,
+    /// What needs what across ecosystems, where several are joined.
+    pub edges: Vec<Edge>,
     /// What the user changes of how packages are built.
     pub overrides: Vec<RequestOverride>,
     /// The policy that says what a good answer is; empty for `default`.
@@ -206,6 +208,7 @@ fn resolve_all(
         provided: request.provided.clone(),
         package_set: request.package_set.clone(),
         system: request.system.clone(),
+        edges: request.edges.iter().map(|edge| Edge { origin: None, ..edge.clone() }).collect(),
         policy: policy.to_owned(),
     };
     let inputs = locked_inputs(host.as_ref(), request, &manifests, generated, &further)?;
@@ -275,10 +278,12 @@ pub(crate) fn question(request: &Request, platform: &str) -> OpenRequest {
         options: request.options.clone(),
         provided: request.provided.clone(),
         user_environment: BTreeMap::new(),
+        mentions: Vec::new(),
+        edges: request.edges.clone(),
     }
 }
 
-fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>> {
+pub(crate) fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>> {
     if (PROTOCOL_OLDEST..=PROTOCOL_VERSION).contains(&describe.protocol) {
         return Ok(());
     }

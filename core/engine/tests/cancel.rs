@@ -38,7 +38,7 @@ impl Plugin for Toy {
         let (context, kind) = (String::new(), NameKind::Package);
         let answer = OpenAnswer {
             dictionary: Dictionary {
-                names: vec![NameEntry { text: "a".into(), context, kind }],
+                names: vec![NameEntry { text: "a".into(), context, kind, ecosystem: 0 }],
                 sets: vec![SetEntry { name: NameId(0), text: String::new() }],
                 classes: vec![],
             },

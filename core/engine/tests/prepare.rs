@@ -70,11 +70,7 @@ impl Plugin for Needy {
         };
         let mut answer = OpenAnswer::default();
         for (number, name) in (0..).zip(NAMES) {
-            answer.dictionary.names.push(NameEntry {
-                text: name.into(),
-                context: String::new(),
-                kind: NameKind::Package,
-            });
+            answer.dictionary.names.push(NameEntry { text: name.into(), ..NameEntry::default() });
             answer.dictionary.sets.push(SetEntry { name: NameId(number), text: String::new() });
         }
         for root in asked {

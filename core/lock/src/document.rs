@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use x2nix_protocol::{
-    Artifact, Criterion, InputKind, Mark, Origin, Placement, Provided, Purpose, Role, SystemNeed,
-    Unit,
+    Artifact, Criterion, Edge, InputKind, Mark, Origin, Placement, Provided, Purpose, Role,
+    SystemNeed, Unit,
 };
 
 /// The format that this crate writes. Older ones stay readable.
@@ -95,6 +95,9 @@ pub struct LockedRequest {
     /// What the user says system packages are, by the ecosystem's names for them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub system: BTreeMap<String, Vec<SystemNeed>>,
+    /// What needs what across ecosystems, where several are joined.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<Edge>,
     /// The policy that says what a good answer is.
     pub policy: String,
 }
@@ -270,6 +273,15 @@ impl LockedPreparation {
 }
 
 impl Lock {
+    /// The ecosystem that a package is of, where the lock has several: all but the first are the head of
+    /// their packages' contexts.
+    pub fn ecosystem_of(&self, package: &LockedPackage) -> &str {
+        let mut parts = self.ecosystem.split('+');
+        let first = parts.next().unwrap_or_default();
+        let head = package.context.split('/').next().unwrap_or_default();
+        parts.find(|part| *part == head).unwrap_or(first)
+    }
+
     /// A package's entry on a platform.
     pub fn package(&self, id: &str, platform: &str) -> Option<&LockedPackage> {
         self.packages.get(&format!("{id}/{platform}")).or_else(|| self.packages.get(id))

@@ -349,6 +349,7 @@ impl Loader {
                 text: entry.text,
                 context: entry.context,
                 kind: entry.kind,
+                ecosystem: entry.ecosystem,
                 granularity: Granularity::One,
                 candidates: 0..0,
                 loaded: false,

@@ -98,13 +98,17 @@ impl Universe {
     /// One edge: `serde[derive] ^1.0`.
     fn leaf_text(&self, leaf: &Leaf) -> String {
         const SHOWN: usize = 3;
+        /// What is on if nobody says otherwise, and what nobody writes.
+        const IMPLIED: &str = "default";
         let set = self.set(leaf.set);
         let name = self.name(set.name);
         let mut text = name.text.clone();
-        if let Some(shown) = leaf.features.get(..SHOWN.min(leaf.features.len()))
+        let written = leaf.features.iter().map(String::as_str).filter(|it| *it != IMPLIED);
+        let written: Vec<&str> = written.collect();
+        if let Some(shown) = written.get(..SHOWN.min(written.len()))
             && !shown.is_empty()
         {
-            let more = if leaf.features.len() > SHOWN { ", …" } else { "" };
+            let more = if written.len() > SHOWN { ", …" } else { "" };
             let _ = write!(text, "[{}{more}]", shown.join(", "));
         }
         if !name.context.is_empty() {

@@ -26,6 +26,8 @@ pub struct Name {
     pub context: String,
     /// What it stands for.
     pub kind: NameKind,
+    /// Which of several ecosystems it is of.
+    pub ecosystem: u32,
     /// Which of its versions may be chosen together.
     pub granularity: Granularity,
     /// Its candidates; empty for an unknown name, and for one that nothing reaches.

@@ -51,6 +51,11 @@ pub(crate) fn cost(universe: &Universe, measure: Measure, id: CandidateId) -> u6
     }
 }
 
+/// Whether a criterion that may be about one ecosystem only counts a name.
+pub(crate) fn is_within(universe: &Universe, ecosystem: Option<u32>, name: NameId) -> bool {
+    ecosystem.is_none_or(|ecosystem| universe.name(name).ecosystem == ecosystem)
+}
+
 /// Scores an answer by some criteria. Only packages count, not virtual names or variables.
 pub fn score(universe: &Universe, chosen: &[CandidateId], criteria: &[Criterion]) -> Score {
     let requested = requested(universe);
@@ -62,9 +67,10 @@ pub fn score(universe: &Universe, chosen: &[CandidateId], criteria: &[Criterion]
             if criterion.measure == Measure::PassedOver {
                 return passed_over(universe, chosen);
             }
-            let counts = |id: &&CandidateId| match criterion.over {
-                Scope::All | Scope::Nearest => true,
-                Scope::Requested => requested.contains(&universe.candidate(**id).name),
+            let counts = |id: &&CandidateId| {
+                let name = universe.candidate(**id).name;
+                let asked = criterion.over != Scope::Requested || requested.contains(&name);
+                asked && is_within(universe, criterion.within, name)
             };
             let measured = chosen.iter().filter(packages).filter(counts);
             measured.map(|&id| cost(universe, criterion.measure, id)).sum()

@@ -124,15 +124,16 @@ fn stages<'a>(universe: &'a Universe, preference: &'a Preference<'_>) -> Vec<Cou
         };
         stages.push(Counted::Candidates(Box::new(cost)));
     }
-    for &Criterion { measure, over } in preference.criteria {
+    for &Criterion { measure, over, within } in preference.criteria {
         if measure == Measure::PassedOver {
             stages.push(Counted::PassedOver);
             continue;
         }
         let cost = move |id: CandidateId| {
             let name = universe.candidate(id).name;
-            let is_package = universe.name(name).kind == NameKind::Package;
-            if is_package { criteria::cost(universe, measure, id) } else { 0 }
+            let counts = universe.name(name).kind == NameKind::Package
+                && criteria::is_within(universe, within, name);
+            if counts { criteria::cost(universe, measure, id) } else { 0 }
         };
         match over {
             Scope::All => stages.push(Counted::Candidates(Box::new(cost))),

@@ -226,11 +226,16 @@ impl<'e> Trial<'e> {
                 let leaves = words::leaves(universe, &[need]);
                 let bound =
                     |sets: &[SetId]| sets.iter().any(|&set| !universe.set(set).text.is_empty());
-                let names: Vec<_> = leaves
-                    .into_iter()
-                    .filter(|(_, sets)| bound(sets))
-                    .map(|(name, _)| name)
-                    .collect();
+                // Nobody wrote a feature as a package of its own.
+                let package = |name: NameId| {
+                    universe.name(name).feature_of.as_ref().map_or(name, |feature| feature.name)
+                };
+                let mut names = Vec::new();
+                for (name, _) in leaves.into_iter().filter(|(_, sets)| bound(sets)) {
+                    if !names.contains(&package(name)) {
+                        names.push(package(name));
+                    }
+                }
                 let requires = &universe.candidate(newest).facts.requires;
                 let requirement = requires.iter().find(|other| other.need == *need)?;
                 let origin = universe.requirement_origin(Some(newest), requirement);

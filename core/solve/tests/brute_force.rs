@@ -22,17 +22,14 @@ use x2nix_solve::{Answer, Explanation, Outcome, Preference, solve, verify};
 /// Some policies.
 const POLICIES: [&[Criterion]; 3] = [
     &[
-        Criterion { measure: Measure::Avoided, over: Scope::Requested },
-        Criterion { measure: Measure::Avoided, over: Scope::All },
-        Criterion { measure: Measure::Lag, over: Scope::Requested },
-        Criterion { measure: Measure::Lag, over: Scope::All },
-        Criterion { measure: Measure::Count, over: Scope::All },
+        Criterion::new(Measure::Avoided, Scope::Requested),
+        Criterion::new(Measure::Avoided, Scope::All),
+        Criterion::new(Measure::Lag, Scope::Requested),
+        Criterion::new(Measure::Lag, Scope::All),
+        Criterion::new(Measure::Count, Scope::All),
     ],
-    &[
-        Criterion { measure: Measure::Lead, over: Scope::All },
-        Criterion { measure: Measure::Avoided, over: Scope::All },
-    ],
-    &[Criterion { measure: Measure::Count, over: Scope::All }],
+    &[Criterion::new(Measure::Lead, Scope::All), Criterion::new(Measure::Avoided, Scope::All)],
+    &[Criterion::new(Measure::Count, Scope::All)],
 ];
 
 /// The order in which names are announced where it does not matter.

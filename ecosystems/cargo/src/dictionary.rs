@@ -3,7 +3,7 @@
 use crate::source::Source;
 use rustc_hash::FxHashMap;
 use semver::{Version, VersionReq};
-use x2nix_protocol::{ClassId, Dictionary, NameEntry, NameId, NameKind, SetEntry, SetId};
+use x2nix_protocol::{ClassId, Dictionary, NameEntry, NameId, SetEntry, SetId};
 
 /// Which versions are in a set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ impl Numbers {
         }
         let id = NameId(next(self.names.len()));
         let entry =
-            NameEntry { text: key.0.clone(), context: source.context(), kind: NameKind::Package };
+            NameEntry { text: key.0.clone(), context: source.context(), ..NameEntry::default() };
         self.fresh.names.push(entry);
         self.names.push(key.clone());
         self.name_ids.insert(key, id);

@@ -96,7 +96,7 @@ impl Plugin for CargoPlugin {
 /// What a good answer is. The default is cargo's own idea: each edge gets the newest range that it admits,
 /// and the newest version, nearer crates before those further away.
 fn policies() -> BTreeMap<String, Vec<Criterion>> {
-    let criterion = |measure, over| Criterion { measure, over };
+    let criterion = Criterion::new;
     let passed_over = criterion(Measure::PassedOver, Scope::All);
     let cargo = vec![passed_over, criterion(Measure::Lag, Scope::Nearest)];
     let fewest = vec![

@@ -25,7 +25,8 @@ use x2nix_protocol::{
     BuildAnswer, BuildRequest, Candidate, DetailsAnswer, DetailsRequest, Diagnostic, ExportAnswer,
     ExportRequest, FactsAnswer, FactsRequest, Granularity, Host, InputKind, Leaf, Manifest, Mark,
     Members, MembersAnswer, MembersRequest, Need, OpenAnswer, OpenRequest, OpenTreeRequest,
-    OpenedTree, Origin, PackageFacts, Placement, PluginResult, Requirement, Session, TreeId,
+    OpenedTree, Origin, PackageFacts, Placement, PluginResult, Requirement, Selection, Session,
+    TreeId,
 };
 
 /// One version that was told of.
@@ -76,7 +77,7 @@ impl CargoSession {
             workspace = Workspace::read(host.as_ref(), tree, &locked)?;
             config = Config::read(host.as_ref(), tree)?;
         }
-        if workspace.is_none() && request.roots.is_empty() {
+        if workspace.is_none() && request.roots.is_empty() && request.mentions.is_empty() {
             return Err(Box::new(
                 Diagnostic::error(
                     "cargo::no-roots",
@@ -112,8 +113,11 @@ impl CargoSession {
         for text in &request.roots {
             roots.push(session.root(text)?);
         }
+        let mentions = request.mentions.iter().map(|said| session.mention(said));
+        let mentions = mentions.collect::<PluginResult<_>>()?;
         let answer = OpenAnswer {
             roots,
+            mentions,
             environment: session.environment(),
             manifests: session.manifests(project),
             opened: session.opened.clone(),
@@ -164,16 +168,33 @@ impl CargoSession {
     /// A crate that was asked for by name: `serde`, `serde@1.0`, `serde>=1.0`.
     fn root(&mut self, text: &str) -> PluginResult<Requirement> {
         let (name, req) = parse_root(text)?;
-        let source = Source::Registry(Registry::Default);
-        let leaf = Leaf {
-            set: self.numbers.set(name, &source, Wanted::Req(req)),
+        let need = self.named(name, &Source::Registry(Registry::Default), req);
+        let mut requirement = Requirement::new(need);
+        requirement.origin = Some(Origin::new(format!("--root {text}"), None));
+        Ok(requirement)
+    }
+
+    /// What an edge from or to another ecosystem says of a crate: a member of the workspace, or else one
+    /// of the registry.
+    fn mention(&mut self, said: &Selection) -> PluginResult<Need> {
+        let (name, req) = parse_root(&said.text).map_err(|mut error| {
+            error.origin.clone_from(&said.origin);
+            error
+        })?;
+        let members = self.workspace.iter().flat_map(Workspace::members);
+        let own = members.filter(|(_, local)| local.summary.name == name);
+        let source = own.map(|(folder, _)| Source::Path(folder.clone())).next();
+        Ok(self.named(name, &source.unwrap_or(Source::Registry(Registry::Default)), req))
+    }
+
+    /// Some versions of a crate with what is on if nobody says otherwise.
+    fn named(&mut self, name: &str, source: &Source, req: VersionReq) -> Need {
+        Need::Leaf(Leaf {
+            set: self.numbers.set(name, source, Wanted::Req(req)),
             role: x2nix_protocol::Role::Host,
             post: false,
             features: vec![crate::summary::DEFAULT.to_owned()],
-        };
-        let mut requirement = Requirement::new(Need::Leaf(leaf));
-        requirement.origin = Some(Origin::new(format!("--root {text}"), None));
-        Ok(requirement)
+        })
     }
 
     /// How many of the promised versions of Rust a version does not build with.

@@ -109,7 +109,7 @@ fn policies() -> BTreeMap<String, Vec<Criterion>> {
     use Measure::{Avoided, Count, Lag, Lead};
     use Scope::{All, Requested};
     let policy = |name: &str, criteria: &[(Measure, Scope)]| {
-        let criteria = criteria.iter().map(|&(measure, over)| Criterion { measure, over });
+        let criteria = criteria.iter().map(|&(measure, over)| Criterion::new(measure, over));
         (name.to_owned(), criteria.collect())
     };
     let opam = [(Avoided, Requested), (Avoided, All), (Lag, Requested), (Lag, All), (Count, All)];

@@ -97,6 +97,17 @@ pub struct Criterion {
     pub measure: Measure,
     /// Over which of the chosen packages.
     pub over: Scope,
+    /// Only over those of this one of several ecosystems; see `ecosystem` of a name. Passed over are
+    /// alternatives of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<u32>,
+}
+
+impl Criterion {
+    /// A criterion over all ecosystems that there are.
+    pub const fn new(measure: Measure, over: Scope) -> Self {
+        Self { measure, over, within: None }
+    }
 }
 
 /// What a [`Criterion`] counts.

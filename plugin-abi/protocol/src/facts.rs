@@ -58,7 +58,7 @@ pub struct Dictionary {
 }
 
 /// A name that packages may have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub struct NameEntry {
     /// The name in the ecosystem's spelling.
     pub text: String,
@@ -69,6 +69,9 @@ pub struct NameEntry {
     /// What the name stands for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub kind: NameKind,
+    /// Which of several ecosystems it is of, from 0; what joins plugins numbers them.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ecosystem: u32,
 }
 
 /// What a name stands for.

@@ -1,6 +1,9 @@
 //! What a session is opened with, and what the user's own words require.
 
-use crate::{Artifact, Diagnostic, Dictionary, OpenedTree, Origin, Requirement, TreeId, Unit};
+use crate::{
+    Artifact, Diagnostic, Dictionary, Need, OpenedTree, Origin, Requirement, Selection, TreeId,
+    Unit,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +30,27 @@ pub struct OpenRequest {
     /// Packages that the package set of Nix provides, by name: their version is fixed.
     #[serde(default)]
     pub provided: BTreeMap<String, Provided>,
+    /// Packages that another ecosystem has to do with: one of its packages needs them, or they need one of
+    /// its. They are no roots; the answer says what their words mean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Selection>,
+    /// What the user says needs what across ecosystems. Only what joins plugins is given any: each plugin
+    /// finds its side among its `mentions`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<Edge>,
+}
+
+/// A package of one ecosystem that needs one of another. Each side is written in the words of a root of its
+/// ecosystem, behind the ecosystem's name: `opam:lwt>=5`, `cargo:serde@1`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Edge {
+    /// The versions that need something.
+    pub from: String,
+    /// What they need.
+    pub needs: String,
+    /// Where the user said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 /// A package that is taken from the package set of Nix instead of being built.
@@ -97,6 +121,9 @@ pub struct OpenAnswer {
     /// [`InputKind::Generated`] for each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preparations: Vec<Preparation>,
+    /// What the mentions of the request mean, in their order: a set, or a formula over several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<Need>,
 }
 
 /// Something that a tool of the ecosystem has to make out of the project before anything can be said

@@ -17,7 +17,7 @@ use std::{path::Path, sync::Arc};
 use x2nix_core::{
     Checked, Request,
     lock::{self, Lock, check_claims},
-    protocol::{Diagnostic, Host, InputKind, Origin},
+    protocol::{Diagnostic, Edge, Host, InputKind, Origin},
 };
 use x2nix_plugin_host::inputs::Place;
 
@@ -31,7 +31,7 @@ pub(crate) fn run(
     let lock = read_lock(&path)?;
     let mut found = check_schema(&path)?;
     found.extend(check_claims(&lock));
-    let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+    let ecosystem = &ecosystems::find(ecosystems, &lock.ecosystem)?;
     found.extend(check_settings(&lock, ecosystem, folder_of(&path))?);
     let wanted = wanted(&lock, &path)?;
     let missing = match first_missing(&wanted) {
@@ -87,6 +87,8 @@ fn check_settings(
         "what it provides"
     } else if settings.system != lock.request.system {
         "its [system]"
+    } else if !settings.edges.iter().map(sides).eq(lock.request.edges.iter().map(sides)) {
+        "an edge"
     } else if !settings.roots.iter().all(|root| lock.request.roots.contains(root)) {
         "its roots"
     } else if !settings
@@ -104,6 +106,10 @@ fn check_settings(
     let help = "run `x2nix resolve` to bring the lock up to date; what still fits is kept";
     let origin = Origin::new(folder.join(SETTINGS).to_string_lossy(), None);
     Ok(Some(Diagnostic::error("check::stale", message).at(origin).help(help)))
+}
+
+fn sides(edge: &Edge) -> (&str, &str) {
+    (&edge.from, &edge.needs)
 }
 
 fn wanted(lock: &Lock, path: &Path) -> Result<Vec<Wanted>, Stop> {
@@ -147,6 +153,7 @@ fn open(
         environment: lock.request.environment.clone(),
         options: lock.request.options.clone(),
         provided: lock.request.provided.clone(),
+        edges: lock.request.edges.clone(),
         ..Request::default()
     };
     Ok((opened.host, request))

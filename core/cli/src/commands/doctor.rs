@@ -41,7 +41,7 @@ pub(crate) fn run(
         let lock = read_lock(&path)?;
         findings.extend(of_lock(&lock, &path));
         findings.extend(of_overrides(&lock, &settings));
-        let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+        let ecosystem = &ecosystems::find(ecosystems, &lock.ecosystem)?;
         findings.extend(of_provided(&lock, &settings, ecosystem));
     } else {
         let message = format!("there is no lock file {}", path.display());

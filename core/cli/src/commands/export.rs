@@ -23,7 +23,7 @@ pub(crate) fn run(
     let path = lock_path(matches);
     let lock = read_lock(&path)?;
     let platform = platform_of(matches, &lock)?;
-    let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+    let ecosystem = &ecosystems::find(ecosystems, &lock.ecosystem)?;
     let wanted = |name: &String| matches.get_flag(name);
     let mut names = ecosystems.iter().flat_map(|one| &one.describe.exports).map(|it| &it.name);
     let wanted = names.find(|name| wanted(name)).map(String::as_str).unwrap_or_default();

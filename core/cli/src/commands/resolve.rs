@@ -21,7 +21,7 @@ use std::{
     sync::Arc,
 };
 use x2nix_core::{
-    Failure, Request, RequestInput, Resolution,
+    AND, Failure, Request, RequestInput, Resolution,
     lock::{self, Lock, Optimality},
     protocol::{Describe, Diagnostic, InputKind, OptionValue, Recipe, Role},
 };
@@ -39,7 +39,7 @@ pub(crate) fn run(
         // Packages by name are wanted instead of the project's.
         settings.roots.clear();
     }
-    let ecosystem = ecosystem(ecosystems, matches, &settings)?;
+    let ecosystem = &ecosystem(ecosystems, matches, &settings)?;
     let name = ecosystem.describe.ecosystem.as_str();
     let dry_run = matches.get_flag("dry-run");
 
@@ -115,11 +115,11 @@ pub(crate) fn run(
 }
 
 /// The ecosystem that the flag or the settings name.
-pub(super) fn ecosystem<'e>(
-    ecosystems: &'e [Ecosystem],
+pub(super) fn ecosystem(
+    ecosystems: &[Ecosystem],
     matches: &ArgMatches,
     settings: &Settings,
-) -> Result<&'e Ecosystem, Stop> {
+) -> Result<Ecosystem, Stop> {
     let given = matches.get_one::<String>("ecosystem").or(settings.ecosystem.as_ref());
     match given {
         Some(name) => ecosystems::find(ecosystems, name),
@@ -145,6 +145,15 @@ pub(super) fn request(
     }
     let mut variables = settings.environment.clone();
     variables.extend(environment(matches)?);
+    if let (Some(edge), false) =
+        (settings.edges.first(), ecosystem.describe.ecosystem.contains(AND))
+    {
+        let message =
+            format!("an [[edge]] joins ecosystems, and {} is one", ecosystem.describe.ecosystem);
+        let diagnostic = Diagnostic::error("settings::edge", message);
+        let help = "name both: ecosystem = \"opam+cargo\"";
+        return Err(Diagnostic { origin: edge.origin.clone(), ..diagnostic }.help(help).into());
+    }
     let mut chosen = settings.options(&ecosystem.describe)?;
     chosen.extend(options(ecosystem, matches));
     Ok(Request {
@@ -154,6 +163,7 @@ pub(super) fn request(
         environment: variables,
         options: chosen,
         system: settings.system.clone(),
+        edges: settings.edges.clone(),
         overrides: settings.overrides.clone(),
         policy: matches
             .get_one::<String>("prefer")
@@ -375,7 +385,7 @@ fn document(lock: &Lock, notes: &[Diagnostic]) -> Value {
     let package = |(id, platforms): (&&str, &Vec<&str>)| {
         let package = lock.package(id, platforms[0])?;
         Some(json!({
-            "name": package.name, "version": package.version, "ecosystem": lock.ecosystem,
+            "name": package.name, "version": package.version, "ecosystem": lock.ecosystem_of(package),
             "context": package.context, "placement": package.placement, "roles": roles.get(id), "platforms": platforms,
             "marks": package.marks, "file": package.file, "unit": package.unit,
         }))

@@ -64,7 +64,7 @@ pub(crate) fn run(
     let folder = Path::new(".");
     let mut settings = Settings::read(folder)?;
     settings.roots.clear();
-    let ecosystem = ecosystem(ecosystems, matches, &settings)?;
+    let ecosystem = &ecosystem(ecosystems, matches, &settings)?;
     let wanted = repositories(&ecosystem.describe, matches, &settings, folder, None)?;
     let opened = open_inputs(ecosystem, &wanted, folder, matches.get_flag("offline"))?;
     note_all(&opened.notes, format);

@@ -21,7 +21,7 @@ pub(crate) fn run(
     let wanted = matches.get_one::<String>("name").map(String::as_str).unwrap_or_default();
     let (name, version) =
         wanted.split_once('=').map_or((wanted, None), |(name, version)| (name, Some(version)));
-    let ecosystem = ecosystems::find(ecosystems, &lock.ecosystem)?;
+    let ecosystem = &ecosystems::find(ecosystems, &lock.ecosystem)?;
     let (host, request) = reopen(ecosystem, &lock, &path)?;
     let found = x2nix_core::why_not(
         ecosystem.plugin.as_ref(),

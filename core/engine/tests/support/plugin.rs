@@ -23,16 +23,13 @@ pub(crate) struct ScenarioPlugin;
 
 impl Plugin for ScenarioPlugin {
     fn describe(&self) -> Describe {
-        let all = |measure| Criterion { measure, over: Scope::All };
+        let all = |measure| Criterion::new(measure, Scope::All);
         let policies = [
             ("default", vec![all(Measure::Avoided), all(Measure::Lag), all(Measure::Count)]),
             ("oldest", vec![all(Measure::Avoided), all(Measure::Lead), all(Measure::Count)]),
             (
                 "nearest",
-                vec![
-                    all(Measure::PassedOver),
-                    Criterion { measure: Measure::Lag, over: Scope::Nearest },
-                ],
+                vec![all(Measure::PassedOver), Criterion::new(Measure::Lag, Scope::Nearest)],
             ),
         ];
         let previous = OptionSpec {
@@ -141,7 +138,12 @@ impl ScenarioSession {
             let (text, context) =
                 key.rsplit_once('@').filter(|(text, _)| !text.is_empty()).unwrap_or((key, ""));
             let kind = self.about(key).kind.unwrap_or_default();
-            self.news.names.push(NameEntry { text: text.into(), context: context.into(), kind });
+            self.news.names.push(NameEntry {
+                text: text.into(),
+                context: context.into(),
+                kind,
+                ecosystem: 0,
+            });
         }
         NameId(id)
     }

@@ -164,6 +164,7 @@ impl Loader {
             text: format!("{}[{feature}]", owner.text),
             context: owner.context,
             kind: NameKind::Virtual,
+            ecosystem: owner.ecosystem,
             granularity: owner.granularity,
             candidates: start..end,
             loaded: true,

@@ -5,18 +5,16 @@ use std::collections::HashMap;
 use x2nix_model::{Ask, CandidateId, Universe, load};
 use x2nix_protocol::{
     Candidate, ClassId, Conflict, Dictionary, FactsAnswer, FactsRequest, Leaf, Mark, Members,
-    MembersAnswer, MembersRequest, NameEntry, NameId, NameKind, Need, OpenAnswer, PackageFacts,
-    PluginResult, Requirement, SetEntry, SetId,
+    MembersAnswer, MembersRequest, NameEntry, NameId, Need, OpenAnswer, PackageFacts, PluginResult,
+    Requirement, SetEntry, SetId,
 };
 
 /// Loads a small universe whose names are announced in the given order.
 pub(crate) fn universe(small: &Small, order: &[usize]) -> Universe {
     let mut teller = Teller { small, order, sets: Vec::new(), set_ids: HashMap::new() };
-    let names = order.iter().map(|&name| NameEntry {
-        text: Small::name_text(name),
-        context: String::new(),
-        kind: NameKind::Package,
-    });
+    let names = order
+        .iter()
+        .map(|&name| NameEntry { text: Small::name_text(name), ..NameEntry::default() });
     let names = names.collect();
     let roots = small.roots.iter().map(|root| Requirement::new(teller.need(root))).collect();
     let mut dictionary = teller.news(0);

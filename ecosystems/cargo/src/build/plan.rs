@@ -170,7 +170,8 @@ pub(super) fn roots(session: &CargoSession, graph: &Graph<'_>) -> PluginResult<V
     let packages = || graph.packages.iter().enumerate();
     let mut roots: Vec<usize> =
         packages().filter(|(_, package)| package.member).map(|(at, _)| at).collect();
-    for text in &session.request.roots {
+    let mentions = session.request.mentions.iter().map(|said| &said.text);
+    for text in session.request.roots.iter().chain(mentions) {
         let (name, req) = parse_root(text)?;
         let found = packages().filter(|(_, package)| {
             package.name == name

@@ -17,8 +17,9 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use x2nix_protocol::{
-    Build, BuildAnswer, BuildProblem, BuildVariable, Diagnostic, FurtherUnit, LatePart, Meta, Part,
-    Phase, PluginResult, Recipe, Role, Source, Step, Unit, UnitPart, Word,
+    Build, BuildAnswer, BuildProblem, BuildVariable, Diagnostic, EnvironmentOperation, FurtherUnit,
+    LatePart, Meta, Operation, Part, Phase, PluginResult, Recipe, Role, Source, Step, Unit,
+    UnitPart, Word,
 };
 
 /// Makes the units.
@@ -162,11 +163,14 @@ impl Builder<'_> {
             steps.push(texts(&["build-script", path, &made.targets.edition]));
         }
         if let Some(library) = &made.targets.library {
-            let kinds = if piece.shown {
+            let kinds: Vec<&str> = if piece.shown {
                 library.kinds.iter().map(String::as_str).collect()
             } else {
                 kinds(library)
             };
+            if piece.shown && kinds.iter().any(|kind| *kind == "cdylib" || *kind == "staticlib") {
+                unit.exports = found_by_c();
+            }
             let mut words = vec!["library", &library.name, &library.path, &library.edition];
             words.extend(kinds);
             steps.push(texts(&words));
@@ -277,6 +281,12 @@ impl Builder<'_> {
         };
         names.iter().copied().find(|name| *name == wanted).or(only).map(str::to_owned)
     }
+}
+
+/// What lets a C compiler find the libraries of the output by their names.
+fn found_by_c() -> Vec<EnvironmentOperation> {
+    let folder = Word(vec![Part::Late(LatePart::Out("lib".into()))]);
+    vec![EnvironmentOperation::new("LIBRARY_PATH", Operation::Prepend, folder)]
 }
 
 fn step(words: Vec<Word>) -> Step {

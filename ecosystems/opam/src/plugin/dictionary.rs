@@ -52,7 +52,8 @@ impl Numbers {
         self.names.push((side, text.into()));
         ids.insert(text.into(), id);
         let kind = if side == Side::Source { NameKind::Variable } else { NameKind::Package };
-        let entry = NameEntry { text: text.into(), context: side.context().into(), kind };
+        let entry =
+            NameEntry { text: text.into(), context: side.context().into(), kind, ecosystem: 0 };
         self.fresh.names.push(entry);
         id
     }

@@ -13,7 +13,7 @@ use crate::{
 use std::collections::BTreeMap;
 use x2nix_protocol::{
     Blob, Diagnostic, FileContent, Host, Input, InputKind, ListRequest, OpenTreeRequest,
-    OpenedTree, Origin, PluginResult, ReadRequest, TreeId,
+    OpenedTree, Origin, PluginResult, ReadRequest, Selection, TreeId,
 };
 
 /// A package asked for by name.
@@ -65,6 +65,16 @@ pub(super) fn parse_root(text: &str) -> PluginResult<Root> {
     };
     let (name, constraint) = parse_bounded(text).map_err(refuse)?;
     Ok(Root { name, constraint, origin: Origin::new(format!("--root {text}"), None) })
+}
+
+/// Reads what an edge from or to another ecosystem says of a package.
+pub(super) fn mention(said: &Selection) -> PluginResult<Root> {
+    let origin = said.origin.clone().unwrap_or_else(|| Origin::new(said.text.clone(), None));
+    let (name, constraint) = parse_bounded(&said.text).map_err(|what| {
+        let message = format!("{:?} does not name a package: {what}", said.text);
+        Box::new(Diagnostic::error("opam::mention", message).at(origin.clone()).help(BOUNDED))
+    })?;
+    Ok(Root { name, constraint, origin })
 }
 
 /// What a package with a bound looks like.

@@ -17,8 +17,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, Candidate, Diagnostic, ExportAnswer, ExportRequest, FactsAnswer,
     FactsRequest, Granularity, Host, Input, InputKind, Manifest, MembersAnswer, MembersRequest,
-    NameId, NamesAnswer, OpenAnswer, OpenRequest, Origin, PackageFacts, PluginResult, Provided,
-    Requirement, Session,
+    NameId, NamesAnswer, Need, OpenAnswer, OpenRequest, Origin, PackageFacts, PluginResult,
+    Provided, Requirement, Session,
 };
 
 /// One version that was told of.
@@ -68,7 +68,9 @@ impl OpamSession {
         for path in request.options.get("switch-export").into_iter().flatten() {
             roots.extend(request::exported(host.as_ref(), &request.inputs, path)?);
         }
-        if locals.is_empty() && roots.is_empty() {
+        let mentions: Vec<Root> =
+            request.mentions.iter().map(request::mention).collect::<PluginResult<_>>()?;
+        if locals.is_empty() && roots.is_empty() && mentions.is_empty() {
             if let Some(config) = mirage::config_of(host.as_ref(), &request.inputs)? {
                 let message =
                     "nothing is asked for: there is a unikernel's config.ml, and no --target";
@@ -129,6 +131,7 @@ impl OpamSession {
         };
         let mut answer = session.open_answer(&roots);
         answer.roots.extend(session.host_roots()?);
+        answer.mentions = mentions.iter().map(|root| session.need(root)).collect();
         answer.dictionary = session.numbers.announce();
         Ok((session, answer))
     }
@@ -138,7 +141,7 @@ impl OpamSession {
         let mut manifests = Vec::new();
         for local in &self.locals {
             let set = self.numbers.set(Side::Main, &local.name, &crate::formula::Formula::Empty);
-            let mut requirement = Requirement::new(x2nix_protocol::Need::Set(set));
+            let mut requirement = Requirement::new(Need::Set(set));
             requirement.origin = Some(Origin::new(local.path.clone(), None));
             requirements.push(requirement);
             manifests.push(Manifest { tree: local.tree, path: local.path.clone() });
@@ -151,10 +154,7 @@ impl OpamSession {
             );
         }
         for root in roots {
-            let monorepo = self.monorepo.as_ref();
-            let side = monorepo.map_or(Side::Main, |it| it.side(Side::Main, &root.name));
-            let set = self.numbers.set(side, &root.name, &root.constraint);
-            let mut requirement = Requirement::new(x2nix_protocol::Need::Set(set));
+            let mut requirement = Requirement::new(self.need(root));
             requirement.origin = Some(root.origin.clone());
             requirements.push(requirement);
         }
@@ -165,6 +165,13 @@ impl OpamSession {
             opened: self.pinned.opened.clone(),
             ..OpenAnswer::default()
         }
+    }
+
+    /// The versions that the user's words mean.
+    fn need(&mut self, root: &Root) -> Need {
+        let monorepo = self.monorepo.as_ref();
+        let side = monorepo.map_or(Side::Main, |it| it.side(Side::Main, &root.name));
+        Need::Set(self.numbers.set(side, &root.name, &root.constraint))
     }
 
     pub(super) fn owner<'a>(&self, side: Side, name: &'a str, version: &'a str) -> Owner<'a> {

@@ -44,9 +44,9 @@ impl Plugin for Ecosystem {
             policies: BTreeMap::from([(
                 "default".into(),
                 vec![
-                    Criterion { measure: Measure::Lag, over: Scope::Requested },
-                    Criterion { measure: Measure::Lag, over: Scope::All },
-                    Criterion { measure: Measure::Count, over: Scope::All },
+                    Criterion::new(Measure::Lag, Scope::Requested),
+                    Criterion::new(Measure::Lag, Scope::All),
+                    Criterion::new(Measure::Count, Scope::All),
                 ],
             )]),
         }
@@ -81,8 +81,7 @@ impl Conversation {
         let known = self.names.iter().position(|name| name == text);
         let number = known.unwrap_or_else(|| {
             self.names.push(text.into());
-            let (context, kind) = (String::new(), NameKind::Package);
-            dictionary.names.push(NameEntry { text: text.into(), context, kind });
+            dictionary.names.push(NameEntry { text: text.into(), ..NameEntry::default() });
             self.names.len() - 1
         });
         NameId(number as u32)

@@ -66,7 +66,7 @@ impl Plugin for Hostile {
             answer.notes.push(note);
         }
         let (context, kind) = (String::new(), NameKind::Package);
-        answer.dictionary.names.push(NameEntry { text: what.clone(), context, kind });
+        answer.dictionary.names.push(NameEntry { text: what.clone(), context, kind, ecosystem: 0 });
         answer.dictionary.sets.push(SetEntry { name: NameId(0), text: String::new() });
         answer.roots.push(Requirement::new(Need::Set(SetId(0))));
         Ok(Opened { session: Box::new(Conversation(what)), answer })

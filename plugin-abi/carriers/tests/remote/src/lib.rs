@@ -53,7 +53,7 @@ impl Conversation {
         let number = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
             let (context, kind) = (String::new(), NameKind::Package);
             let id = NameId(u32::try_from(self.names.len()).unwrap_or(u32::MAX));
-            announced.names.push(NameEntry { text: name.to_owned(), context, kind });
+            announced.names.push(NameEntry { text: name.to_owned(), context, kind, ecosystem: 0 });
             announced.sets.push(SetEntry { name: id, text: String::new() });
             self.names.push(name.to_owned());
             self.names.len() - 1

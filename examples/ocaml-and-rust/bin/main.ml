@@ -1,0 +1,1 @@
+let () = Printf.printf "%s, says Rust. %s, says OCaml.\n" (Words.greeting ()) (Shout.shout (Words.greeting ()))

@@ -1,0 +1,1 @@
+external greeting : unit -> string = "words_greeting"

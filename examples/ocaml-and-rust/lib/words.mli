@@ -1,0 +1,2 @@
+(** What the crate says. *)
+val greeting : unit -> string
