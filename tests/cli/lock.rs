@@ -170,6 +170,7 @@ fn updates_are_asked_for() {
     place.resolve("").exits(0);
     assert_eq!(locked(&place), all(2, 1));
     place.resolve("--update=log").exits(0);
+    place.resolve("--update=lgo").exits(0).says("--update=lgo has no effect");
     assert_eq!(locked(&place), all(2, 2));
     place.resolve("--update").exits(0);
     assert_eq!(locked(&place), all(3, 2));

@@ -55,12 +55,15 @@ fn package_set(place: &Place) -> Option<()> {
 
 /// Resolves the project with the Nix of this test run.
 fn resolve(place: &Place, words: &str) {
-    let mut command =
-        place.command(&format!("resolve --ecosystem opam --nixpkgs pkgs.nix {words} project"));
+    x2nix(place, &format!("resolve --ecosystem opam --nixpkgs pkgs.nix {words} project")).exits(0);
+}
+
+fn x2nix(place: &Place, words: &str) -> Run {
+    let mut command = place.command(words);
     for variable in ["PATH", "NIX_CONF_DIR"] {
         command.envs(env::var_os(variable).map(|value| (variable, value)));
     }
-    Run::of(&mut command).exits(0);
+    Run::of(&mut command)
 }
 
 fn build(place: &Place, attribute: &str, more: &[&str]) -> Output {
@@ -146,6 +149,16 @@ fn a_unikernel_is_configured_locked_built_for_its_target_and_run() {
     let stale =
         "mirage/hello-spt.opam is not what the lock was made from; run `x2nix resolve` again";
     assert!(message.contains(stale), "{message}");
+    let lock = "--lock project/x2nix.lock.json --nixpkgs pkgs.nix";
+    x2nix(&place, &format!("check {lock}")).exits(4).says("check::stale");
+
+    // One that is no OCaml is refused, in the words of the tool, with its place.
+    place.edit("project/config.ml", "let () =", "let ( =");
+    x2nix(&place, "resolve --ecosystem opam --nixpkgs pkgs.nix --target spt project")
+        .exits(2)
+        .says("preparation::refused")
+        .says("--> config.ml")
+        .says("yntax error");
 }
 
 #[test]

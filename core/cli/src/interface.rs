@@ -165,19 +165,26 @@ fn request_flags() -> [Arg; 6] {
             .help("Set a variable of the ecosystem; an empty value unsets it (repeatable)"),
         texts("platform", "SYSTEM")
             .help("Resolve for this platform [default: this machine's] (repeatable)"),
-        Arg::new("nixpkgs")
-            .long("nixpkgs")
-            .value_name("DIR|FILE")
-            .value_parser(value_parser!(PathBuf))
-            .help(
-                "The package set of Nix: versions that nobody states are read from it, and it builds what has to be \
-                 built to resolve at all [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]",
-            ),
+        package_set().help(
+            "The package set of Nix: versions that nobody states are read from it, and it builds what has to be \
+             built to resolve at all [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]",
+        ),
         Arg::new("prefer")
             .long("prefer")
             .value_name("POLICY")
             .help("What a good answer is [default: default]"),
     ]
+}
+
+fn package_set() -> Arg {
+    Arg::new("nixpkgs")
+        .long("nixpkgs")
+        .value_name("DIR|FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help(
+            "The package set of Nix that builds what has to be built to read the project at all, such as the tool \
+             that configures a unikernel [default: `nixpkgs` in x2nix.toml, or <nixpkgs>]",
+        )
 }
 
 fn with_plugin_options(command: Command, ecosystems: &[Ecosystem]) -> Command {
@@ -226,6 +233,7 @@ fn check() -> Command {
         .about("Check a lock file: its form, its claims, and whether it still holds for its inputs")
         .arg(lock())
         .arg(offline())
+        .arg(package_set())
         .args(plugins::flags())
         .arg(format())
         .after_help("Example:\n  x2nix check --lock examples/hello/x2nix.lock.json")
@@ -262,6 +270,7 @@ fn export(ecosystems: &[Ecosystem]) -> Option<Command> {
                 .value_parser(value_parser!(PathBuf))
                 .help("Where to write; `-` for standard output [default: beside the lock]"),
         )
+        .arg(package_set())
         .arg(format())
         .after_help(format!("Example:\n  x2nix export --{first} --output -"));
     Some(command)
@@ -340,6 +349,7 @@ fn why_not() -> Command {
         )
         .arg(lock())
         .arg(platform())
+        .arg(package_set())
         .args(plugins::flags())
         .arg(format())
         .after_help("Example:\n  x2nix why-not greet=2.0 --lock examples/hello/x2nix.lock.json")

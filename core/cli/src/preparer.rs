@@ -73,7 +73,7 @@ impl Preparer for Builder {
         bar.begins(&format!("building {unit}"), None);
         let built = self.build(&key.0, unit, platform);
         bar.ends();
-        let path = built.map_err(|error| refused(unit, &error))?;
+        let path = built.map_err(|error| refused(lock, unit, &error))?;
         let options = OpenOptions { label: unit.to_owned(), ..OpenOptions::default() };
         let tree = Opener::default().open(&path, &options)?;
         let hash = tree.hash()?.to_owned();
@@ -109,9 +109,10 @@ impl Builder {
     }
 }
 
-fn refused(unit: &str, error: &Error) -> Box<Diagnostic> {
+fn refused(lock: &Lock, unit: &str, error: &Error) -> Box<Diagnostic> {
     /// What a build says last tells why it failed.
     const LINES: usize = 30;
+    let own = lock.units.get(unit).map(|it| format!("-{}-{}.drv", it.name, it.version));
     let diagnostic = match error {
         Error::NoNix(program) => Diagnostic::error(
             NO_NIX,
@@ -121,6 +122,12 @@ fn refused(unit: &str, error: &Error) -> Box<Diagnostic> {
         Error::Nix { program, said } => {
             let lines: Vec<_> = said.lines().collect();
             let last = lines[lines.len().saturating_sub(LINES)..].join("\n");
+            // Its own step fails over what the project says, all others over what is there to build with.
+            if own.is_some_and(|own| is_own_fault(&lines, &own)) {
+                let message = format!("{unit} cannot be made of the project:\n{last}");
+                let refused = Diagnostic::error("preparation::refused", message);
+                return Box::new(refused.help("mend what it says in the project"));
+            }
             Diagnostic::error(
                 "preparation::build",
                 format!("{program} could not build {unit}:\n{last}"),
@@ -131,4 +138,15 @@ fn refused(unit: &str, error: &Error) -> Box<Diagnostic> {
             .help("check that the temporary folder can be written to"),
     };
     Box::new(diagnostic.access())
+}
+
+/// Whether it was this very derivation that failed, and not one that it needs: as Nix up to 2.29 says it, and
+/// as later ones do.
+fn is_own_fault(said: &[&str], derivation: &str) -> bool {
+    let named = |line: &str| line.contains(derivation);
+    let now = said.iter().any(|line| named(line) && line.contains("builder for"));
+    let later = said.windows(2).any(|lines| {
+        named(lines[0]) && lines[0].contains("Cannot build") && lines[1].contains("builder failed")
+    });
+    now || later
 }

@@ -21,7 +21,10 @@ pub struct WhyNot {
 pub struct Alternative {
     /// The version.
     pub version: String,
-    /// What stands in its way; nothing, if the answer is only better without it.
+    /// Whether it is newer than the chosen one.
+    pub newer: bool,
+    /// What stands in its way; nothing, if it fits as it is: then the lock keeps another, or the answer is
+    /// better without it.
     pub obstacles: Vec<Obstacle>,
 }
 
@@ -68,6 +71,7 @@ pub fn why_not(
         )));
     }
     let alternative = |id| Alternative {
+        newer: current.is_some_and(|current| id < current),
         version: universe.candidate(id).facts.version.clone(),
         obstacles: obstacles(universe, &chosen, id),
     };

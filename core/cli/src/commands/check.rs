@@ -13,7 +13,10 @@ use crate::{
 };
 use clap::ArgMatches;
 use serde_json::json;
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use x2nix_core::{
     Checked, Request,
     lock::{self, Lock, check_claims},
@@ -36,7 +39,7 @@ pub(crate) fn run(
     let wanted = wanted(&lock, &path)?;
     let missing = match first_missing(&wanted) {
         Some(path) => Some(format!("{} is not here", path.display())),
-        None => match check_inputs(ecosystem, &lock, &path, &wanted, matches.get_flag("offline")) {
+        None => match check_inputs(ecosystem, matches, &lock, &path, &wanted) {
             Ok(checked) => {
                 found.extend(checked.stale);
                 found.extend(checked.violations);
@@ -58,12 +61,12 @@ pub(crate) fn run(
 /// Asks the plugin again, over the inputs that the lock names.
 fn check_inputs(
     ecosystem: &Ecosystem,
+    matches: &ArgMatches,
     lock: &Lock,
     path: &Path,
     wanted: &[Wanted],
-    offline: bool,
 ) -> Result<Checked, Stop> {
-    let (host, request) = open(ecosystem, lock, path, wanted, offline)?;
+    let (host, request) = open(ecosystem, matches, lock, path, wanted)?;
     plugins::check_lock(ecosystem, lock)?;
     Ok(x2nix_core::check(ecosystem.plugin.as_ref(), &host, &request, lock)?)
 }
@@ -129,24 +132,28 @@ fn is_elsewhere(error: &Diagnostic) -> bool {
 /// What a lock was made from, opened again, and the request that it answers.
 pub(super) fn reopen(
     ecosystem: &Ecosystem,
+    matches: &ArgMatches,
     lock: &Lock,
     path: &Path,
 ) -> Result<(Arc<dyn Host>, Request), Stop> {
-    open(ecosystem, lock, path, &wanted(lock, path)?, false)
+    open(ecosystem, matches, lock, path, &wanted(lock, path)?)
 }
 
 fn open(
     ecosystem: &Ecosystem,
+    matches: &ArgMatches,
     lock: &Lock,
     path: &Path,
     wanted: &[Wanted],
-    offline: bool,
 ) -> Result<(Arc<dyn Host>, Request), Stop> {
+    // Not all that open a lock again can be told to stay offline.
+    let offline = matches!(matches.try_get_one::<bool>("offline"), Ok(Some(true)));
     let opened = open_inputs(ecosystem, wanted, folder_of(path), offline)?;
+    let given = matches.get_one::<PathBuf>("nixpkgs").map(PathBuf::as_path);
     let folder = folder_of(path);
     let settings = Settings::read(folder)?;
     let request = Request {
-        preparer: Some(Arc::new(Builder::new(&opened, path, folder, None, &settings))),
+        preparer: Some(Arc::new(Builder::new(&opened, path, folder, given, &settings))),
         inputs: opened.inputs,
         roots: lock.request.roots.clone(),
         platforms: lock.platforms.keys().cloned().collect(),

@@ -121,7 +121,11 @@ fn of_provided(lock: &Lock, settings: &Settings, ecosystem: &Ecosystem) -> Vec<F
         let message = format!("what {SETTINGS} provides is not what the lock was resolved with");
         return vec![bad("stale", message, "run `x2nix resolve`")];
     }
-    let is_used = |name: &str| lock.packages.values().any(|package| package.name == name);
+    let is_used = |name: &str| {
+        // Of several ecosystems, its own may stand before it.
+        let name = name.split_once(':').map_or(name, |(_, name)| name);
+        lock.packages.values().any(|package| package.name == name)
+    };
     let unused = settings.provided.keys().filter(|name| !is_used(name)).map(|name| {
         let message = format!("[provided.{name}] provides a package that nothing needs");
         bad("provided", message, format!("remove it from {SETTINGS}"))

@@ -37,7 +37,7 @@ pub(crate) fn run(
         };
         return Err(Diagnostic::error("export::format", message).help(help).into());
     }
-    let (host, request) = reopen(ecosystem, &lock, &path)?;
+    let (host, request) = reopen(ecosystem, matches, &lock, &path)?;
     let plugin = ecosystem.plugin.as_ref();
     let answer = x2nix_core::export(plugin, &host, &request, &lock, &platform, wanted)?;
     note_all(&answer.notes, format);

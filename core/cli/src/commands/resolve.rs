@@ -101,7 +101,8 @@ pub(crate) fn run(
             (failure, _) => plugins::blame(ecosystem, failure).into(),
         })?;
     plugins::sign(ecosystem, &mut lock);
-    let notes: Vec<Diagnostic> = opened.notes.into_iter().chain(notes).collect();
+    let updates = unknown_updates(matches, there.as_ref(), &lock);
+    let notes: Vec<Diagnostic> = opened.notes.into_iter().chain(notes).chain(updates).collect();
     note_all(&notes, format);
     if matches.get_flag("locked") {
         require_unchanged(&lock, &places.lock)?;
@@ -312,6 +313,30 @@ fn previous(matches: &ArgMatches, there: Option<Lock>, ecosystem: &str) -> Optio
         prepared.packages.retain(|_, package| !update.contains(&package.name));
     }
     Some(lock).filter(|lock| lock.ecosystem == ecosystem)
+}
+
+/// Names that were to be chosen anew, and that neither the lock of before nor this one has.
+fn unknown_updates(
+    matches: &ArgMatches,
+    before: Option<&Lock>,
+    now: &Lock,
+) -> impl Iterator<Item = Diagnostic> {
+    let locks: Vec<&Lock> = before.into_iter().chain([now]).collect();
+    let of_preparations = |lock: &Lock, name: &str| {
+        lock.preparations.values().any(|it| it.packages.values().any(|it| it.name == name))
+    };
+    let is_known = |name: &String| {
+        locks.iter().any(|lock| {
+            lock.packages.values().any(|it| it.name == *name) || of_preparations(lock, name)
+        })
+    };
+    let mut unknown = texts(matches, "update");
+    unknown.retain(|name| !name.is_empty() && !is_known(name));
+    unknown.into_iter().map(|name| {
+        let message =
+            format!("--update={name} has no effect: the lock has no package of that name");
+        Diagnostic::warning("cli::update", message).help("`x2nix tree` shows the names")
+    })
 }
 
 fn require_unchanged(lock: &Lock, path: &Path) -> Result<(), Stop> {

@@ -22,7 +22,7 @@ pub(crate) fn run(
     let (name, version) =
         wanted.split_once('=').map_or((wanted, None), |(name, version)| (name, Some(version)));
     let ecosystem = &ecosystems::find(ecosystems, &lock.ecosystem)?;
-    let (host, request) = reopen(ecosystem, &lock, &path)?;
+    let (host, request) = reopen(ecosystem, matches, &lock, &path)?;
     let found = x2nix_core::why_not(
         ecosystem.plugin.as_ref(),
         &host,
@@ -66,7 +66,13 @@ fn text(name: &str, found: &WhyNot) -> String {
     for alternative in found.alternatives.iter().take(SHOWN) {
         text.push_str(&format!("{name} {}:\n", alternative.version));
         if alternative.obstacles.is_empty() {
-            text.push_str("  it fits, but the answer is better without it\n");
+            let why = match &found.chosen {
+                Some(chosen) if alternative.newer => format!(
+                    "it fits: the lock keeps {chosen}, or this is a version to avoid; `x2nix resolve --update={name}` chooses anew"
+                ),
+                _ => "it fits, but the answer is better without it".to_owned(),
+            };
+            text.push_str(&format!("  {why}\n"));
         }
         for obstacle in &alternative.obstacles {
             let place =
