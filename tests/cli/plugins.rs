@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // these are tests
 
+#[path = "../../plugin-abi/host/tests/support/server.rs"]
+mod server;
 #[path = "support/mod.rs"]
 #[allow(dead_code, unused_imports)]
 mod support;
@@ -19,6 +21,8 @@ use std::{
 };
 use support::{Place, opam_repository};
 
+#[path = "plugins/cargo.rs"]
+mod cargo;
 #[path = "plugins/elsewhere.rs"]
 mod elsewhere;
 #[path = "plugins/grants.rs"]

@@ -296,7 +296,7 @@ fn capabilities(
         grants::add(&mut denied, text)?;
     }
     // What is denied, it runs without; the rest has to be granted.
-    let asked = grants::missing(&file.manifest.asks, &denied);
+    let asked = grants::without(&file.manifest.asks, &denied);
     let missing = grants::texts(&grants::missing(&asked, &granted));
     if missing.is_empty() {
         return Ok(grants::of_both(&asked, &granted));

@@ -180,7 +180,7 @@ pub(crate) fn asked(session: &CargoSession, summary: &Summary) -> BTreeSet<Strin
 /// What a lock file calls a registry.
 fn registry_source(session: &CargoSession, registry: &Registry) -> PluginResult<String> {
     let known = match registry {
-        Registry::Default => default_registry(session),
+        Registry::Default => Some(format!("registry+{}", env!("X2NIX_CARGO_REGISTRY"))),
         other => session.config.index(other).map(|index| {
             if index.starts_with("sparse+") { index } else { format!("registry+{index}") }
         }),
@@ -192,15 +192,4 @@ fn registry_source(session: &CargoSession, registry: &Registry) -> PluginResult<
                 .help("a Cargo.lock that is there already says it"),
         )
     })
-}
-
-#[cfg(not(target_family = "wasm"))]
-#[allow(clippy::unnecessary_wraps)] // not so elsewhere
-fn default_registry(_: &CargoSession) -> Option<String> {
-    Some(format!("registry+{}", tame_index::CRATES_IO_INDEX))
-}
-
-#[cfg(target_family = "wasm")]
-fn default_registry(session: &CargoSession) -> Option<String> {
-    session.locked.registry.clone()
 }

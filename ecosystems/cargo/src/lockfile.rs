@@ -17,8 +17,6 @@ const NEWEST: u32 = 4;
 pub(crate) struct Locked {
     /// The crates of registries, by name and version.
     crates: BTreeSet<(String, String)>,
-    /// What it calls the registry of the first crate that is from one.
-    pub(crate) registry: Option<String>,
     pub(crate) is_there: bool,
     /// The commits of repositories: the canonical address, what was asked for, and the commit.
     commits: Vec<(String, Option<String>, String)>,
@@ -51,7 +49,6 @@ impl Locked {
                 let source = source.source_str().clone();
                 if source.starts_with("registry+") || source.starts_with("sparse+") {
                     locked.crates.insert((package.name, package.version));
-                    locked.registry.get_or_insert(source);
                 } else if let Some((place, commit)) =
                     source.strip_prefix("git+").and_then(|source| source.rsplit_once('#'))
                 {

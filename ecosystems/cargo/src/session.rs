@@ -317,10 +317,6 @@ impl CargoSession {
     }
 
     fn details_of(&mut self, place: x2nix_protocol::CandidatePlace) -> PluginResult<Candidate> {
-        let unknown = || {
-            let message = "asked for details of something that was never told of";
-            Box::new(Diagnostic::error("cargo::protocol", message))
-        };
         let (name, source) = self.numbers.named(place.name).cloned().ok_or_else(unknown)?;
         let told = self.told.get(&place.name).and_then(|told| told.get(place.candidate as usize));
         let told = told.ok_or_else(unknown)?;
@@ -366,16 +362,8 @@ impl CargoSession {
 
 impl Session for CargoSession {
     fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer> {
-        let named: Vec<(String, Source)> = request
-            .names
-            .iter()
-            .map(|&id| {
-                self.numbers
-                    .named(id)
-                    .cloned()
-                    .unwrap_or_else(|| (String::new(), Source::Path(String::new())))
-            })
-            .collect();
+        let named = request.names.iter().map(|&id| self.numbers.named(id).cloned());
+        let named: Vec<(String, Source)> = named.collect::<Option<_>>().ok_or_else(unknown)?;
         let wanted: Vec<(Registry, &str)> = named
             .iter()
             .filter_map(|(name, source)| match source {
@@ -419,12 +407,12 @@ impl Session for CargoSession {
 
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer> {
         let members = |&set| {
-            let Some((name, wanted)) = self.numbers.wanted(set) else { return Members::default() };
+            let (name, wanted) = self.numbers.wanted(set).ok_or_else(unknown)?;
             let told = self.told.get(name).map(Vec::as_slice).unwrap_or_default();
             let inside = (0..).zip(told).filter(|(_, told)| wanted.matches(&told.version));
-            Members::from_positions(inside.map(|(position, _)| position))
+            Ok(Members::from_positions(inside.map(|(position, _)| position)))
         };
-        Ok(MembersAnswer { sets: request.sets.iter().map(members).collect() })
+        Ok(MembersAnswer { sets: request.sets.iter().map(members).collect::<PluginResult<_>>()? })
     }
 
     fn build(&mut self, request: &BuildRequest) -> PluginResult<BuildAnswer> {
@@ -434,6 +422,11 @@ impl Session for CargoSession {
     fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
         export::export(self, request)
     }
+}
+
+/// A number was asked about that was never given out.
+fn unknown() -> Box<Diagnostic> {
+    Box::new(Diagnostic::error("cargo::protocol", "asked about something that was never told of"))
 }
 
 /// A crate and its versions, as roots and overrides name them.
@@ -501,14 +494,8 @@ fn indexes(
 }
 
 /// The index of the registry that is meant where none is named.
-#[cfg(not(target_family = "wasm"))]
 fn default_index() -> Option<Index> {
-    Index::at(tame_index::CRATES_IO_HTTP_INDEX).ok()
-}
-
-#[cfg(target_family = "wasm")]
-fn default_index() -> Option<Index> {
-    None
+    Index::at(env!("X2NIX_CARGO_SPARSE")).ok()
 }
 
 /// The versions of Rust that versions of crates should build with, where that counts: with resolver 3,

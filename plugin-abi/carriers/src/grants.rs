@@ -10,9 +10,9 @@ use std::{
 };
 use x2nix_plugin_host::inputs::Place;
 use x2nix_protocol::{
-    CONFIGURED_HOSTS, Capabilities, Describe, Diagnostic, FetchAnswer, FetchRequest, Host, Hosts,
-    InputKind, ListAnswer, ListRequest, OpenRequest, OpenTreeRequest, Opened, OpenedTree, Plugin,
-    PluginResult, ReadAnswer, ReadRequest, host_of,
+    ANY_HOSTS, CONFIGURED_HOSTS, Capabilities, Describe, Diagnostic, FetchAnswer, FetchRequest,
+    Host, Hosts, InputKind, ListAnswer, ListRequest, OpenRequest, OpenTreeRequest, Opened,
+    OpenedTree, Plugin, PluginResult, ReadAnswer, ReadRequest, host_of,
 };
 
 /// Adds a capability given as text.
@@ -48,30 +48,43 @@ pub fn texts(capabilities: &Capabilities) -> Vec<String> {
     texts
 }
 
-/// What is asked for and not granted.
+/// What is asked for and not granted. Where that is any host, one that is granted will do.
 pub fn missing(asked: &Capabilities, granted: &Capabilities) -> Capabilities {
-    let without = |asked: &[String], covers: &dyn Fn(&String) -> bool| {
+    let mut missing = without(asked, granted);
+    if !granted.fetch.is_empty() {
+        missing.fetch.retain(|host| host != ANY_HOSTS);
+    }
+    missing
+}
+
+/// What is asked for and not denied.
+pub fn without(asked: &Capabilities, others: &Capabilities) -> Capabilities {
+    let rest = |asked: &[String], covers: &dyn Fn(&String) -> bool| {
         asked.iter().filter(|it| !covers(it)).cloned().collect()
     };
-    let hosts = Hosts::Only(granted.fetch.clone());
+    let hosts = Hosts::Only(others.fetch.clone());
     Capabilities {
-        read: without(&asked.read, &|folder| may_read(granted, Path::new(folder))),
-        fetch: without(&asked.fetch, &|host| hosts.allow(host)),
-        environment: without(&asked.environment, &|name| granted.environment.contains(name)),
-        cache: asked.cache.filter(|&bytes| granted.cache.is_none_or(|most| most < bytes)),
+        read: rest(&asked.read, &|folder| may_read(others, Path::new(folder))),
+        fetch: rest(&asked.fetch, &|host| hosts.allow(host)),
+        environment: rest(&asked.environment, &|name| others.environment.contains(name)),
+        cache: asked.cache.filter(|&bytes| others.cache.is_none_or(|most| most < bytes)),
     }
 }
 
 /// What a plugin has: of what was granted, that which it asks for.
 pub fn of_both(asked: &Capabilities, granted: &Capabilities) -> Capabilities {
     let missing = missing(asked, granted);
-    let without = |asked: &[String], missing: &[String]| {
+    let rest = |asked: &[String], missing: &[String]| {
         asked.iter().filter(|it| !missing.contains(it)).cloned().collect()
     };
+    let mut fetch: Vec<_> = rest(&asked.fetch, &missing.fetch);
+    if fetch.iter().any(|host| host == ANY_HOSTS) {
+        fetch.clone_from(&granted.fetch);
+    }
     Capabilities {
-        read: without(&asked.read, &missing.read),
-        fetch: without(&asked.fetch, &missing.fetch),
-        environment: without(&asked.environment, &missing.environment),
+        read: rest(&asked.read, &missing.read),
+        fetch,
+        environment: rest(&asked.environment, &missing.environment),
         cache: asked.cache.filter(|_| missing.cache.is_none()),
     }
 }
@@ -242,6 +255,20 @@ mod tests {
         ] {
             assert_eq!(some.allow_address(address), may, "{address}");
         }
+    }
+
+    #[test]
+    fn who_asks_for_any_host_gets_those_that_are_granted() {
+        let asked = granted(&["fetch=*"]);
+        assert_eq!(texts(&missing(&asked, &granted(&["env=A"]))), ["fetch=*"]);
+        let some = granted(&["fetch=a.org", "fetch=*.b.org"]);
+        assert!(missing(&asked, &some).is_none());
+        assert_eq!(of_both(&asked, &some), some);
+        // That one host is denied does not mean that all are.
+        assert_eq!(without(&asked, &some), asked);
+        assert!(without(&asked, &asked).is_none());
+        assert!(Hosts::Only(asked.fetch).allow("anywhere.org"));
+        assert!(!Hosts::Only(some.fetch).allow("anywhere.org"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A WebAssembly component. Each conversation is an instance of its own, so that none learns of
 //! another; it gets the two functions of its world and nothing else: no files, no network, no clock,
-//! no randomness. What else a component imports traps when it is used.
+//! no randomness. What else a component imports traps when it is used, but for the seed of hash tables, which
+//! the standard library of Rust asks for: it is the same for all.
 //!
 //! Compiling takes a second for a large plugin, so the machine code is kept in the cache, under the
 //! hash of the file and of all that the code depends on: wasmtime's version, its settings, the kind of
@@ -31,6 +32,8 @@ use x2nix_protocol::{
 const GUEST: &str = "x2nix:plugin/guest@1.0.0";
 /// The interface that it imports.
 const HOST: &str = "x2nix:plugin/host@1.0.0";
+/// Of the interface of a system, the one function that is there; it has a version behind it.
+const SEED: &str = "wasi:random/insecure-seed@";
 /// How often the time limit is looked at.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -66,7 +69,14 @@ impl Component {
             .define_unknown_imports_as_traps(&component)
             .and_then(|()| {
                 linker.allow_shadowing(true);
-                linker.instance(HOST)?.func_wrap("call", Guest::ask)
+                linker.instance(HOST)?.func_wrap("call", Guest::ask)?;
+                for (name, _) in component.component_type().imports(&engine) {
+                    if name.starts_with(SEED) {
+                        let seed = |_: StoreContextMut<'_, Guest>, ()| Ok(((0_u64, 0_u64),));
+                        linker.instance(name)?.func_wrap("insecure-seed", seed)?;
+                    }
+                }
+                Ok(())
             })
             .map_err(failed)?;
         let instance = linker.instantiate_pre(&component).map_err(failed)?;

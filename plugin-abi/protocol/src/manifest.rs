@@ -26,7 +26,7 @@ pub struct Capabilities {
     pub read: Vec<String>,
     /// Hosts that the host may fetch from for it: `example.org`; `*.example.org` for all below;
     /// `@configured` for those of the addresses in the repositories, variables and options that the user
-    /// gave.
+    /// gave; `*` for those that the user grants, whichever they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fetch: Vec<String>,
     /// Environment variables whose values it gets, by name.
@@ -47,6 +47,9 @@ impl Capabilities {
 /// In [`Capabilities::fetch`]: the hosts that the user's own configuration names.
 pub const CONFIGURED_HOSTS: &str = "@configured";
 
+/// In [`Capabilities::fetch`]: the hosts that the user grants, whichever they are; in a grant, all hosts.
+pub const ANY_HOSTS: &str = "*";
+
 /// Which hosts may be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Hosts {
@@ -65,6 +68,7 @@ impl Hosts {
         patterns.iter().any(|pattern| {
             let pattern = pattern.to_ascii_lowercase();
             pattern == host
+                || pattern == ANY_HOSTS
                 || pattern.strip_prefix('*').is_some_and(|end| {
                     end.starts_with('.') && host.len() > end.len() && host.ends_with(end)
                 })

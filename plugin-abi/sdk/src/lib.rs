@@ -7,8 +7,8 @@
 //!
 //! A crate of type `cdylib` with that line is a plugin. Compiled for the machine it is a native
 //! library with the C interface of [`abi`]; compiled for `wasm32-unknown-unknown` it is a
-//! module that `x2nix plugin pack` makes a WebAssembly component of. The text is that of its
-//! [`PluginManifest`].
+//! module that `x2nix plugin pack` makes a WebAssembly component of. `wasm32-wasip2` is for libraries that do
+//! not compile without a system; nothing of one is there all the same. The text is that of its [`PluginManifest`].
 //!
 //! A panic in a native plugin is stopped at the border and told to the user. That needs unwinding: with
 //! `panic = "abort"` in its profile a panic ends x2nix. A component traps in either case, and x2nix lives on.
