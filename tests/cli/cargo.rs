@@ -3,6 +3,8 @@
 #[path = "../../plugin-abi/host/tests/support/server.rs"]
 mod server;
 
+mod config;
+
 use crate::support::Place;
 use serde_json::Value;
 use server::{Reply, Server};

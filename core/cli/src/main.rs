@@ -14,6 +14,7 @@ mod progress;
 mod project;
 mod report;
 mod settings;
+mod user;
 
 use report::{Format, Stop};
 use std::process::ExitCode;

@@ -1,6 +1,6 @@
 //! The inputs of a project, as the user names them and as a lock does.
 
-use crate::{ecosystems::Ecosystem, paths, progress, report::Stop, settings::SETTINGS};
+use crate::{ecosystems::Ecosystem, paths, progress, report::Stop, settings::SETTINGS, user};
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -134,7 +134,9 @@ pub(crate) fn open_inputs(
         lock_folder: lock_folder.to_owned(),
         locked: pins,
     };
+    let around = pins.folder.clone();
     let trees = trees
+        .with_user(Box::new(move |request| user::look_up(around.as_deref(), request)))
         .with_files(pins.opener.files(&ecosystem.cached_as, ecosystem.cache()))
         .with_further(Box::new(move |place, hosts| pins.open(place, hosts)));
     let trees = Arc::new(trees);

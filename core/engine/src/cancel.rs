@@ -11,7 +11,7 @@ use std::sync::{
 };
 use x2nix_protocol::{
     Diagnostic, FetchAnswer, FetchRequest, Host, Hosts, ListAnswer, ListRequest, OpenTreeRequest,
-    OpenedTree, PluginResult, ReadAnswer, ReadRequest,
+    OpenedTree, PluginResult, ReadAnswer, ReadRequest, UserAnswer, UserRequest,
 };
 
 /// Cancels requests, from any thread.
@@ -66,6 +66,10 @@ impl Host for Cancellable {
 
     fn fetch_within(&self, request: &FetchRequest, hosts: &Hosts) -> PluginResult<FetchAnswer> {
         self.host()?.fetch_within(request, hosts)
+    }
+
+    fn user(&self, request: &UserRequest) -> PluginResult<UserAnswer> {
+        self.host()?.user(request)
     }
 
     fn cancelled(&self) -> bool {

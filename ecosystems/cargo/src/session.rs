@@ -71,12 +71,12 @@ impl CargoSession {
     ) -> PluginResult<(Self, OpenAnswer)> {
         let project = request.inputs.iter().find(|input| input.kind == InputKind::Project);
         let project = project.map(|input| input.tree);
-        let (mut workspace, mut config, mut locked) = (None, Config::default(), Locked::default());
+        let (mut workspace, mut locked) = (None, Locked::default());
         if let Some(tree) = project {
             locked = Locked::read(host.as_ref(), tree)?;
             workspace = Workspace::read(host.as_ref(), tree, &locked)?;
-            config = Config::read(host.as_ref(), tree)?;
         }
+        let config = Config::read(host.as_ref(), project)?;
         if workspace.is_none() && request.roots.is_empty() && request.mentions.is_empty() {
             return Err(Box::new(
                 Diagnostic::error(

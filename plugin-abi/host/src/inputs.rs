@@ -42,7 +42,7 @@ use std::{
 use x2nix_protocol::{
     Diagnostic, Entry, FetchAnswer, FetchRequest, FileContent, Host, Hosts, ListAnswer,
     ListRequest, OpenTreeRequest, OpenedTree, Origin, PluginResult, ReadAnswer, ReadRequest,
-    TreeId,
+    TreeId, UserAnswer, UserRequest,
 };
 
 /// Opens inputs.
@@ -262,11 +262,15 @@ pub struct Inputs {
     opened: Mutex<BTreeMap<String, OpenedTree>>,
     further: Option<Box<Further>>,
     files: Option<Files>,
+    user: Option<Box<User>>,
 }
 
 /// Opens a place that a plugin learnt of, and says where it was found, as a lock is to say it. No other
 /// hosts are reached.
 pub type Further = dyn Fn(&str, &Hosts) -> PluginResult<(Tree, String)> + Send + Sync;
+
+/// Looks up what the user has said for all projects.
+pub type User = dyn Fn(&UserRequest) -> PluginResult<UserAnswer> + Send + Sync;
 
 impl Inputs {
     /// No trees.
@@ -291,6 +295,12 @@ impl Inputs {
     #[must_use]
     pub fn with_files(self, files: Files) -> Self {
         Self { files: Some(files), ..self }
+    }
+
+    /// The same with what the user has said for all projects.
+    #[must_use]
+    pub fn with_user(self, user: Box<User>) -> Self {
+        Self { user: Some(user), ..self }
     }
 
     fn tree(&self, id: TreeId) -> PluginResult<Arc<Tree>> {
@@ -343,6 +353,10 @@ impl Host for Inputs {
             Some(files) => files.fetch(request, hosts),
             None => Err(Box::new(Diagnostic::not_supported("fetching files"))),
         }
+    }
+
+    fn user(&self, request: &UserRequest) -> PluginResult<UserAnswer> {
+        self.user.as_ref().map_or_else(|| Ok(UserAnswer::default()), |user| user(request))
     }
 }
 

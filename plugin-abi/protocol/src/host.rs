@@ -38,6 +38,13 @@ pub trait Host: Send + Sync {
         self.fetch_within(request, &Hosts::Any)
     }
 
+    /// What the user has said for all projects. It is no input, and the lock does not name it. Only a plugin
+    /// that is linked in is told any of it.
+    fn user(&self, request: &UserRequest) -> PluginResult<UserAnswer> {
+        let _ = request;
+        Ok(UserAnswer::default())
+    }
+
     /// Whether nobody waits for the answer any more: what works for the request may stop. No plugin asks this.
     fn cancelled(&self) -> bool {
         false
@@ -54,6 +61,29 @@ pub trait Host: Send + Sync {
         let _ = (request, hosts);
         Err(Box::new(Diagnostic::not_supported("fetching files")))
     }
+}
+
+/// Asks for what the user has said for all projects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserRequest {
+    /// Files to look for in each of the folders around the project: of these, the first that is there.
+    pub around: Vec<String>,
+    /// A folder of the user's: the variable that names it, and what it is called in the user's home if none does.
+    pub home: (String, String),
+    /// Files to look for there: of these, the first that is there.
+    pub files: Vec<String>,
+    /// Environment variables, by name; a `*` stands for any text.
+    pub environment: Vec<String>,
+}
+
+/// The answer to [`UserRequest`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct UserAnswer {
+    /// The files that are there: absolute path and content. What is nearer to the project comes first, the
+    /// user's own folder last.
+    pub files: Vec<(String, Vec<u8>)>,
+    /// The variables that are set.
+    pub environment: BTreeMap<String, String>,
 }
 
 /// Asks for files that are elsewhere, such as the parts of an index. What is fetched is kept in the
