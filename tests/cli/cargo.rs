@@ -4,6 +4,7 @@
 mod server;
 
 mod config;
+mod credentials;
 
 use crate::support::Place;
 use serde_json::Value;

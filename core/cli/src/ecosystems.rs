@@ -1,13 +1,15 @@
 //! The plugins that are linked in: the one place where ecosystems are named.
 
-use crate::{plugins::Source, report::Stop};
-use std::sync::Arc;
+use crate::{plugins::Source, report::Stop, user};
+use std::{path::Path, sync::Arc};
 use x2nix_cargo::CargoPlugin;
+use x2nix_cargo_credentials::CargoCredentials;
 use x2nix_core::{
     AND, Joined,
     protocol::{Describe, Diagnostic, Plugin},
 };
 use x2nix_opam::OpamPlugin;
+use x2nix_plugin_host::inputs::Credentials;
 
 /// A plugin and what it says of itself.
 #[derive(Clone)]
@@ -43,6 +45,23 @@ impl Ecosystem {
             },
         }
     }
+}
+
+impl Ecosystem {
+    /// Who the user is to servers that ask for it, for what a plugin that is linked in has fetched.
+    pub(crate) fn credentials(&self, project: Option<&Path>) -> Option<Arc<dyn Credentials>> {
+        let name = self.describe.ecosystem.as_str();
+        self.source.is_none().then(|| credentials(name, project)).flatten()
+    }
+}
+
+/// Who the user is to servers that sources of an ecosystem come from.
+pub(crate) fn credentials(name: &str, project: Option<&Path>) -> Option<Arc<dyn Credentials>> {
+    let project = project.map(Path::to_owned);
+    let of_cargo = || CargoCredentials::new(project, user::folder("CARGO_HOME", ".cargo"));
+    name.split(AND)
+        .any(|name| name == "cargo")
+        .then(|| Arc::new(of_cargo()) as Arc<dyn Credentials>)
 }
 
 /// All plugins that are linked in.

@@ -94,8 +94,11 @@ pub(crate) fn open_inputs(
     lock_folder: &Path,
     offline: bool,
 ) -> Result<OpenInputs, Stop> {
+    let project = wanted.iter().find(|wanted| wanted.kind == InputKind::Project);
+    let project = project.and_then(Wanted::path).map(Path::to_owned);
+    let credentials = ecosystem.credentials(project.as_deref());
     let opener = Opener::new(dirs::cache_dir().map(|folder| folder.join("x2nix")))
-        .with_network(Network { offline, ..Network::default() })
+        .with_network(Network { offline, credentials, ..Network::default() })
         .with_progress(Arc::new(progress::Bar::default()));
     let trees = Inputs::new();
     let mut inputs = Vec::new();
@@ -127,13 +130,7 @@ pub(crate) fn open_inputs(
         let input = Input { tree: trees.add(tree), kind: *kind, label };
         inputs.push(RequestInput { input, location, hash });
     }
-    let project = wanted.iter().find(|wanted| wanted.kind == InputKind::Project);
-    let pins = Pins {
-        opener,
-        folder: project.and_then(Wanted::path).map(Path::to_owned),
-        lock_folder: lock_folder.to_owned(),
-        locked: pins,
-    };
+    let pins = Pins { opener, folder: project, lock_folder: lock_folder.to_owned(), locked: pins };
     let around = pins.folder.clone();
     let trees = trees
         .with_user(Box::new(move |request| user::look_up(around.as_deref(), request)))

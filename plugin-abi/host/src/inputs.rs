@@ -24,7 +24,7 @@ mod unpack;
 
 pub use pack::Pack;
 pub use place::{GitPlace, Place};
-pub use remote::{Files, Network, Progress, check_out, download};
+pub use remote::{Credentials, Files, Network, Progress, check_out, download};
 pub use unpack::{Limits, read_archive};
 
 use archive::Archive;

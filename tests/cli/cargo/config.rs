@@ -8,7 +8,7 @@ use crate::support::{Place, Run};
 use std::{env, path::Path, process::Command};
 
 /// Runs x2nix as a user whose configuration is in `home`, with a variable more.
-fn x2nix(place: &Place, words: &str, variable: (&str, &str)) -> Run {
+pub(super) fn x2nix(place: &Place, words: &str, variable: (&str, &str)) -> Run {
     let mut command = place.command(words);
     command.env("CARGO_HOME", place.path("home")).env(variable.0, variable.1);
     Run::of(&mut command)
@@ -29,7 +29,7 @@ fn cargo(place: &Place, variable: (&str, &str)) -> Option<String> {
 
 /// Both give the same lock file, which has these lines.
 #[track_caller]
-fn both(place: &Place, variable: (&str, &str), lines: &str) {
+pub(super) fn both(place: &Place, variable: (&str, &str), lines: &str) {
     x2nix(place, "resolve --ecosystem cargo app --build nothing --update", variable).exits(0);
     let words = "export --cargo-lock --lock app/x2nix.lock.json --output -";
     let own = x2nix(place, words, variable).exits(0).stdout;
@@ -40,7 +40,7 @@ fn both(place: &Place, variable: (&str, &str), lines: &str) {
     assert!(!lock.contains("config"), "{lock}");
 }
 
-const NOTHING: (&str, &str) = ("X", "");
+pub(super) const NOTHING: (&str, &str) = ("X", "");
 
 /// The example without a configuration of its own; its registry is beside it.
 fn without_own() -> Place {

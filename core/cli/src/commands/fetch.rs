@@ -1,7 +1,11 @@
 //! `x2nix fetch`: bring the sources of a lock into the Nix store before building.
 
 use super::{lock_path, read_lock};
-use crate::report::{Format, Stop, answer_json, done};
+use crate::{
+    ecosystems,
+    paths::folder_of,
+    report::{Format, Stop, answer_json, done},
+};
 use clap::ArgMatches;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
@@ -32,7 +36,12 @@ pub(crate) fn run(matches: &ArgMatches, format: Format) -> Result<(), Stop> {
     let options = Options {
         folders: folders.into_iter().cloned().collect(),
         caches: caches.iter().map(|cache| cache.to_string_lossy().into_owned()).collect(),
-        network: Network { offline, size: LARGEST, ..Network::default() },
+        network: Network {
+            offline,
+            size: LARGEST,
+            credentials: ecosystems::credentials(&lock.ecosystem, Some(folder_of(&path))),
+            ..Network::default()
+        },
     };
     let report = if sources.is_empty() {
         Report::default() // which needs no Nix

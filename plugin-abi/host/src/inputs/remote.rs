@@ -32,8 +32,8 @@ pub use http::download;
 pub(super) use http::open as open_url;
 
 use super::path::shown;
-use std::{fmt, path::PathBuf, time::Duration};
-use x2nix_protocol::{Diagnostic, Hosts, Origin};
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use x2nix_protocol::{Diagnostic, Hosts, Origin, PluginResult};
 
 /// How the network is used.
 #[derive(Debug, Clone)]
@@ -60,6 +60,8 @@ pub struct Network {
     pub proxies: bool,
     /// The git program.
     pub git: PathBuf,
+    /// What servers are told that want to know who asks.
+    pub credentials: Option<Arc<dyn Credentials>>,
 }
 
 impl Default for Network {
@@ -76,8 +78,20 @@ impl Default for Network {
             redirects: 8,
             proxies: true,
             git: PathBuf::from("git"),
+            credentials: None,
         }
     }
+}
+
+/// Knows what to tell servers that want to know who asks. It is told to the server of the address that was asked
+/// for, over an encrypted connection or on this machine, and to nobody else; nothing of it is kept.
+pub trait Credentials: fmt::Debug + Send + Sync {
+    /// What goes into the header `Authorization` of a request for an address, if anything does. Where it is not
+    /// demanded, only what was demanded before in the same place.
+    fn authorization(&self, url: &str, demanded: bool) -> PluginResult<Option<String>>;
+
+    /// What the user can do where a server does not answer without it.
+    fn help(&self, url: &str) -> Option<String>;
 }
 
 /// Is told how a fetch goes. Fetches go one after the other.

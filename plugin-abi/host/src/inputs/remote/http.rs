@@ -211,18 +211,7 @@ impl<'a> Fetch<'a> {
         let mut address = Cow::Borrowed(self.url);
         for _ in 0..=self.network.redirects {
             self.check_reach(&address)?;
-            let mut request = agent.get(&*address);
-            if let Some(Validators { etag, last_modified }) = known {
-                // With a tag, the time adds nothing.
-                if let Some(etag) = etag {
-                    request = request.header(header::IF_NONE_MATCH, etag);
-                } else if let Some(time) = last_modified {
-                    request = request.header(header::IF_MODIFIED_SINCE, time);
-                }
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            let request = request.config().timeout_global(Some(left)).build();
-            let response = request.call().map_err(|error| self.failure(&error))?;
+            let response = self.ask(agent, &address, known, until)?;
             match response.status() {
                 StatusCode::OK => return self.receive(response),
                 StatusCode::NOT_MODIFIED if known.is_some() => return Ok(Got::Unchanged),
@@ -237,6 +226,50 @@ impl<'a> Fetch<'a> {
             }
         }
         Err(self.astray("it is redirected again and again", "check the address"))
+    }
+
+    /// Asks one server, and tells it who asks if it wants to know and may.
+    fn ask(
+        &self,
+        agent: &Agent,
+        address: &str,
+        known: Option<&Validators>,
+        until: Instant,
+    ) -> Result<Response<Body>, Failure> {
+        let may = may_be_told(address) && server_of(address) == server_of(self.url);
+        let credentials = self.network.credentials.as_deref().filter(|_| may);
+        let secret = |demanded| match credentials {
+            Some(credentials) => {
+                credentials.authorization(address, demanded).map_err(Failure::last)
+            }
+            None => Ok(None),
+        };
+        let send = |secret: Option<&str>| {
+            let mut request = agent.get(address);
+            if let Some(Validators { etag, last_modified }) = known {
+                // With a tag, the time adds nothing.
+                if let Some(etag) = etag {
+                    request = request.header(header::IF_NONE_MATCH, etag);
+                } else if let Some(time) = last_modified {
+                    request = request.header(header::IF_MODIFIED_SINCE, time);
+                }
+            }
+            if let Some(secret) = secret {
+                request = request.header(header::AUTHORIZATION, secret);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let request = request.config().timeout_global(Some(left)).build();
+            request.call().map_err(|error| self.failure(&error))
+        };
+        let told = secret(false)?;
+        let response = send(told.as_deref())?;
+        if response.status() != StatusCode::UNAUTHORIZED || told.is_some() {
+            return Ok(response);
+        }
+        match secret(true)? {
+            Some(secret) => send(Some(&secret)),
+            None => Ok(response),
+        }
     }
 
     /// Whether an address may be reached.
@@ -327,6 +360,9 @@ impl<'a> Fetch<'a> {
             404 | 410 | 451 => "check the address",
             _ => "try again later, or fetch it yourself and give the file",
         };
+        let credentials = self.network.credentials.as_deref().filter(|_| status.as_u16() == 401);
+        let own = credentials.and_then(|credentials| credentials.help(self.url));
+        let help = own.unwrap_or_else(|| help.to_owned());
         let error = failed("input::http-status", self.label, &message).help(help);
         if !(status.is_server_error() || matches!(status.as_u16(), 408 | 429)) {
             let missing = matches!(status.as_u16(), 404 | 410 | 451);
@@ -379,6 +415,20 @@ impl<'a> Fetch<'a> {
             _ => Failure::last(unreachable()),
         }
     }
+}
+
+/// Whether a secret may go to an address: nobody on the way can read it.
+fn may_be_told(address: &str) -> bool {
+    let host = host_of(address);
+    let here = ["localhost", "127.0.0.1", "::1"].contains(&host);
+    address.starts_with("https://") || here
+}
+
+/// The server of an address: scheme, name and port.
+fn server_of(address: &str) -> String {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let end = address[start..].find(['/', '?', '#']).map_or(address.len(), |at| start + at);
+    address[..end].to_ascii_lowercase()
 }
 
 /// A client; it keeps its connections for further files.
