@@ -5,6 +5,7 @@ mod server;
 
 mod config;
 mod credentials;
+mod refused;
 
 use crate::support::Place;
 use serde_json::Value;

@@ -254,6 +254,23 @@ impl Registries {
         Ok(files)
     }
 
+    /// The crates whose files lie near that of a name: those whose names begin with the same two letters, or are
+    /// as short.
+    fn around(&self, index: &IndexTree, name: &str) -> PluginResult<Vec<String>> {
+        let path = index_path(name);
+        let top = path.split('/').next().unwrap_or_default();
+        let list = |folders| -> PluginResult<Vec<x2nix_protocol::Entry>> {
+            let answer = self.host.list(&ListRequest::new(index.tree, folders))?;
+            Ok(answer.listings.into_iter().flatten().flatten().collect())
+        };
+        let top = format!("{}{top}", index.below);
+        let mut found = list(vec![top.clone()])?;
+        let folders = found.iter().filter(|entry| entry.folder);
+        let folders = folders.map(|entry| format!("{top}/{}", entry.name)).collect();
+        found.extend(list(folders)?);
+        Ok(found.into_iter().filter(|entry| !entry.folder).map(|entry| entry.name).collect())
+    }
+
     /// Known crates whose names look like one, the nearest first.
     pub(crate) fn similar(&self, registry: &Registry, name: &str) -> PluginResult<Vec<String>> {
         const SHOWN: usize = 5;
@@ -272,12 +289,7 @@ impl Registries {
                 known.extend(there.map(|(other, _)| (*other).to_owned()));
                 continue;
             };
-            let path = index_path(name);
-            let Some((folder, _)) = path.rsplit_once('/') else { continue };
-            let folders = vec![format!("{}{folder}", index.below)];
-            let answer = self.host.list(&ListRequest::new(index.tree, folders))?;
-            let entries = answer.listings.into_iter().flatten().flatten();
-            known.extend(entries.filter(|entry| !entry.folder).map(|entry| entry.name));
+            known.extend(self.around(index, name)?);
         }
         let swapped = |other: &str| other.replace('_', "-") == name.replace('_', "-");
         let mut near: Vec<(usize, String)> = known

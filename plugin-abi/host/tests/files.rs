@@ -300,3 +300,17 @@ fn redirections_lead_only_to_hosts_that_may_be_reached() {
     assert!(error.message.contains("none of the hosts"), "{}", error.message);
     assert!(Hash::of_sri(&hash_of("", Algorithm::Md5)).is_some());
 }
+
+#[test]
+fn who_sends_a_byte_now_and_then_is_not_waited_for() {
+    let cache = tempfile::tempdir().unwrap();
+    let slow = || Reply::new(200, "text".repeat(100)).drip(Duration::from_millis(200));
+    let server = Server::new(move |_, _| slow());
+    let host = host(cache.path(), network(), MUCH);
+    let files = (0..20).map(|number| file(&server.url(&number.to_string()))).collect();
+    for fetched in fetch(&host, files) {
+        assert_eq!(failed(&fetched, "input::timeout").fault, Fault::Access);
+    }
+    // Not tried again, nor for each file anew.
+    assert!(server.asked().len() < 20);
+}

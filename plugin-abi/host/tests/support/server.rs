@@ -24,12 +24,15 @@ pub(crate) struct Reply {
     /// What it says the length is, where that is not true.
     length: Option<usize>,
     pause: Duration,
+    /// Between one byte of the body and the next.
+    drip: Duration,
 }
 
 impl Reply {
     pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        let (headers, length, pause) = (Vec::new(), None, Duration::ZERO);
-        Self { status, headers, body: body.into(), length, pause }
+        let (headers, length) = (Vec::new(), None);
+        let (pause, drip) = (Duration::ZERO, Duration::ZERO);
+        Self { status, headers, body: body.into(), length, pause, drip }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -44,6 +47,11 @@ impl Reply {
     /// Waits in the middle of the body.
     pub(crate) fn pause(self, pause: Duration) -> Self {
         Self { pause, ..self }
+    }
+
+    /// Sends the body byte by byte.
+    pub(crate) fn drip(self, drip: Duration) -> Self {
+        Self { drip, ..self }
     }
 }
 
@@ -130,7 +138,7 @@ fn read(stream: &TcpStream) -> Option<Asked> {
 }
 
 fn write(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
-    let Reply { status, headers, body, length, pause } = reply;
+    let Reply { status, headers, body, length, pause, drip } = reply;
     let length = length.unwrap_or(body.len());
     let mut head = format!("HTTP/1.1 {status} Status\r\nConnection: close\r\n");
     if *status != 304 {
@@ -139,9 +147,16 @@ fn write(mut stream: &TcpStream, reply: &Reply) -> std::io::Result<()> {
     for (name, value) in headers {
         head += &format!("{name}: {value}\r\n");
     }
-    let (first, rest) = body.split_at(body.len() / 2);
     stream.write_all(head.as_bytes())?;
     stream.write_all(b"\r\n")?;
+    if !drip.is_zero() {
+        for byte in body {
+            stream.write_all(&[*byte])?;
+            thread::sleep(*drip);
+        }
+        return Ok(());
+    }
+    let (first, rest) = body.split_at(body.len() / 2);
     stream.write_all(first)?;
     thread::sleep(*pause);
     stream.write_all(rest)

@@ -42,6 +42,9 @@ use x2nix_protocol::{Diagnostic, PluginResult, host_of};
 /// The longest pause between two attempts, whatever the server asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
+/// So many bytes in a second have to come, on the average of the time that a server may be silent.
+const SLOWEST: u128 = 10;
+
 /// A header that is longer is not kept.
 const VALIDATOR: usize = 1 << 10;
 
@@ -135,7 +138,7 @@ pub(super) struct Failure {
     pub(super) error: Box<Diagnostic>,
     /// Whether the server says that there is no such file.
     pub(super) missing: bool,
-    /// Whether the server cannot be reached at all.
+    /// Whether the server cannot be reached at all, or takes too long.
     pub(super) unreachable: bool,
     outlook: Outlook,
 }
@@ -330,6 +333,7 @@ impl<'a> Fetch<'a> {
         let mut body = response.into_body().into_reader();
         let mut buffer = vec![0; 64 << 10];
         let mut received = 0;
+        let (mut since, mut before) = (Instant::now(), 0);
         loop {
             let count = match body.read(&mut buffer) {
                 Ok(0) => break,
@@ -343,6 +347,14 @@ impl<'a> Fetch<'a> {
             }
             file.write_all(&buffer[..count]).map_err(|error| Failure::last(no_room(&error)))?;
             progress.reached(received);
+            // Who sends a byte now and then is as good as silent.
+            let window = since.elapsed();
+            if window >= self.network.silence {
+                if u128::from(received - before) * 1000 < SLOWEST * window.as_millis() {
+                    return Err(self.too_slow());
+                }
+                (since, before) = (Instant::now(), received);
+            }
         }
         if size.is_some_and(|size| size != received) {
             return Err(self.broken_off(&ErrorKind::UnexpectedEof.into(), received));
@@ -383,6 +395,14 @@ impl<'a> Fetch<'a> {
         Failure::passing(failed("input::unreachable", self.label, &message).help("try again"), None)
     }
 
+    /// The answer takes too long. What else its server has is not waited for.
+    fn too_slow(&self) -> Failure {
+        let message = format!("cannot fetch {}: the server takes too long", self.label);
+        let help = "try again later, or fetch it yourself and give the file";
+        let error = failed("input::timeout", self.label, &message).help(help);
+        Failure { unreachable: true, ..Failure::last(error) }
+    }
+
     /// There was no answer.
     fn failure(&self, error: &ureq::Error) -> Failure {
         use ureq::{Error, Timeout};
@@ -407,11 +427,7 @@ impl<'a> Fetch<'a> {
             Error::Io(_) | Error::ConnectionFailed | Error::Timeout(Timeout::Connect) => {
                 Failure { unreachable: true, ..Failure::passing(unreachable(), None) }
             }
-            Error::Timeout(_) => Failure::last(failed(
-                "input::timeout",
-                "the server takes too long",
-                "try again later, or fetch it yourself and give the file",
-            )),
+            Error::Timeout(_) => self.too_slow(),
             _ => Failure::last(unreachable()),
         }
     }
