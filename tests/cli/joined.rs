@@ -117,6 +117,10 @@ fn a_conflict_across_the_border_is_explained() {
     edges(&place, &[("opam:shout", "cargo:greeting@=1.0.0")]);
     let of_both = resolve(&place, "").exits(1).stderr;
     assert_snapshot!(of_both);
+    // Neither can be built before the other.
+    edges(&place, &[("opam:salute", "cargo:salute-text"), ("cargo:salute-text", "opam:salute")]);
+    let circle = resolve(&place, "").exits(1).stderr;
+    assert_snapshot!(circle);
 }
 
 #[test]

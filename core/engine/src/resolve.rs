@@ -170,7 +170,8 @@ fn resolve_all(
         notes.append(&mut opened.notes);
         let prepared = std::mem::take(&mut opened.prepared);
         generated = generated_inputs(&prepared, generated)?;
-        let answer = match opened.answer(host, criteria, previous, request, platform, &elsewhere)? {
+        let goal = Goal { criteria, previous, request, platform, elsewhere: &elsewhere };
+        let answer = match opened.answer(host, &goal)? {
             Outcome::Solved(answer) => answer,
             Outcome::Unsolvable(explanation) => {
                 return Err(Failure::Unsolvable { platform: platform.clone(), explanation, notes });
@@ -327,6 +328,16 @@ pub(crate) fn chosen(universe: &Universe, candidates: &[CandidateId]) -> Vec<Cho
     candidates.iter().filter_map(chosen).collect()
 }
 
+/// What a good answer for one platform is, beside what holds of it anyway.
+struct Goal<'a> {
+    criteria: &'a [Criterion],
+    previous: Option<&'a Lock>,
+    request: &'a Request,
+    platform: &'a str,
+    /// What earlier platforms have.
+    elsewhere: &'a FxHashSet<String>,
+}
+
 /// One platform's session with a plugin, and the universe that it told.
 pub(crate) struct Opened {
     pub(crate) session: Box<dyn Session>,
@@ -383,17 +394,9 @@ impl Opened {
         Ok(true)
     }
 
-    fn answer(
-        &mut self,
-        host: &Arc<dyn Host>,
-        criteria: &[Criterion],
-        previous: Option<&Lock>,
-        request: &Request,
-        platform: &str,
-        elsewhere: &FxHashSet<String>,
-    ) -> Result<Outcome, Failure> {
+    fn answer(&mut self, host: &Arc<dyn Host>, goal: &Goal<'_>) -> Result<Outcome, Failure> {
         loop {
-            let outcome = self.attempt(host, criteria, previous, request, platform, elsewhere)?;
+            let outcome = self.attempt(host, goal)?;
             // An answer with candidates that are not known is only a guess at what to ask for.
             match &outcome {
                 Outcome::Solved(answer) if self.learn(&answer.chosen.clone())? => {}
@@ -402,15 +405,8 @@ impl Opened {
         }
     }
 
-    fn attempt(
-        &self,
-        host: &Arc<dyn Host>,
-        criteria: &[Criterion],
-        previous: Option<&Lock>,
-        request: &Request,
-        platform: &str,
-        elsewhere: &FxHashSet<String>,
-    ) -> Result<Outcome, Failure> {
+    fn attempt(&self, host: &Arc<dyn Host>, goal: &Goal<'_>) -> Result<Outcome, Failure> {
+        let &Goal { criteria, previous, request, platform, elsewhere } = goal;
         let mut kept = previous.map(|lock| self.locked(lock, platform)).unwrap_or_default();
         // What the project's own lock file has goes before what ours has.
         let name = |id: CandidateId| self.universe.candidate(id).name;

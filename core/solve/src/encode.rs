@@ -34,7 +34,7 @@ use resolvo::{
     Solver, SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 use rustc_hash::FxHashMap;
-use std::{any::Any, cell::RefCell, fmt::Display};
+use std::{any::Any, cell::RefCell, fmt::Display, hash::Hash};
 use x2nix_model::{CandidateId, Universe};
 use x2nix_protocol::{ClassId, Measure, NameId, Need, Requirement, SetId};
 
@@ -135,7 +135,6 @@ impl<'u> Encoding<'u> {
             roots: Vec::new(),
         };
         encoding.add_classes();
-        encoding.add_exclusive();
         let mut wishes = Vec::new();
         for root in roots.iter().filter(|root| !root.optional) {
             encoding.wish(&root.need, &mut wishes);
@@ -193,37 +192,35 @@ impl<'u> Encoding<'u> {
     }
 
     fn add_classes(&mut self) {
-        let mut members: Vec<(ClassId, NameId)> = Vec::new();
-        for candidate in self.universe.candidates.iter().filter(|candidate| candidate.reached) {
-            members.extend(candidate.facts.classes.iter().map(|&class| (class, candidate.name)));
-        }
-        members.sort_unstable();
-        members.dedup();
-        for group in members.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
-            let name =
-                self.add_virtual(group.iter().map(|_| KnownDependencies::default()).collect());
-            let first = self.tables.borrow().virtuals[name as usize].solvables.start;
-            self.class_members
-                .extend((first..).zip(group).map(|(solvable, &member)| (member, (name, solvable))));
-        }
-    }
-
-    fn add_exclusive(&mut self) {
-        let mut members: Vec<(ClassId, CandidateId)> = Vec::new();
+        let mut names = Vec::new();
+        let mut versions = Vec::new();
         for (id, candidate) in (0..).map(CandidateId).zip(&self.universe.candidates) {
             if candidate.reached {
-                members.extend(candidate.facts.exclusive.iter().map(|&class| (class, id)));
+                names.extend(candidate.facts.classes.iter().map(|&class| (class, candidate.name)));
+                versions.extend(candidate.facts.exclusive.iter().map(|&class| (class, id)));
             }
         }
+        self.class_members = self.one_of_each(names);
+        self.exclusive_members = self.one_of_each(versions);
+    }
+
+    /// A virtual name for each class that has several members, with a solvable for each of them: one at most
+    /// can be chosen.
+    fn one_of_each<M: Copy + Ord + Hash>(
+        &self,
+        mut members: Vec<(ClassId, M)>,
+    ) -> FxHashMap<(ClassId, M), (u32, u32)> {
         members.sort_unstable();
         members.dedup();
+        let mut solvables = FxHashMap::default();
         for group in members.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
             let name =
                 self.add_virtual(group.iter().map(|_| KnownDependencies::default()).collect());
             let first = self.tables.borrow().virtuals[name as usize].solvables.start;
-            self.exclusive_members
+            solvables
                 .extend((first..).zip(group).map(|(solvable, &member)| (member, (name, solvable))));
         }
+        solvables
     }
 
     /// Adds a name with one solvable for each of some dependencies.

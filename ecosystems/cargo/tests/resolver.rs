@@ -296,7 +296,7 @@ fn refusals_say_what_and_where() {
     let why = refused(&app("one = { version = \"1\", features = [\"nope\"] }\n"), &["one 1.0.0"]);
     assert!(why.contains("it has no feature nope"), "{why}");
     let why = refused(&app("one = \"2\"\n"), &["one 1.0.0", "one 1.1.0"]);
-    assert!(why.contains("one[default] ^2"), "{why}");
+    assert!(why.contains("requires one ^2"), "{why}");
     let why = refused(&app("one = \"1\"\n"), &["one 1.0.0; !yanked"]);
     assert!(why.contains("withdrawn"), "{why}");
     let why = refused(&app("one = \"1\"\n[features]\nx = [\"dep:none\"]\n"), &["one 1.0.0"]);

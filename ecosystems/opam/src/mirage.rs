@@ -123,6 +123,8 @@ pub(crate) struct Unikernels {
     pub(crate) preparations: Vec<Preparation>,
     /// What is configured.
     pub(crate) configured: Vec<Configured>,
+    /// What the user should know.
+    pub(crate) notes: Vec<Diagnostic>,
 }
 
 /// The session of a request that cannot be read yet: there is nothing to ask of it.
@@ -147,6 +149,9 @@ impl Session for Unprepared {
         Self::refuse()
     }
 }
+
+/// The target that mirage still has, and solo5 no more (its `CHANGES.md`, 0.7.0).
+const UNLINKED: &str = "genode";
 
 /// Reads what a request asks of unikernels.
 pub(crate) fn unikernels(host: &dyn Host, request: &OpenRequest) -> PluginResult<Unikernels> {
@@ -191,6 +196,13 @@ pub(crate) fn unikernels(host: &dyn Host, request: &OpenRequest) -> PluginResult
     }
     let words = tool(content, config)?;
     for target in targets {
+        if target == UNLINKED {
+            let message = "a unikernel for genode locks, and does not link: solo5 has no bindings for Genode since 0.7.0, and mirage 4 wants a newer one";
+            let note = Diagnostic::warning("opam::target", message).at(Origin::new(config, None));
+            found
+                .notes
+                .push(note.help("choose another target, such as hvt, spt, virtio, muen or xen"));
+        }
         let name = format!("{target}-configured");
         let is_it = |input: &&Input| input.kind == InputKind::Generated && input.label == name;
         let suffix = format!("-{target}.opam");

@@ -80,12 +80,14 @@ impl Plugin for OpamPlugin {
     }
 
     fn open(&self, host: Arc<dyn Host>, request: &OpenRequest) -> PluginResult<Opened> {
-        let Unikernels { preparations, configured } = mirage::unikernels(host.as_ref(), request)?;
+        let Unikernels { preparations, configured, notes } =
+            mirage::unikernels(host.as_ref(), request)?;
         if !preparations.is_empty() {
             let answer = OpenAnswer { preparations, ..OpenAnswer::default() };
             return Ok(Opened { session: Box::new(Unprepared), answer });
         }
-        let (session, answer) = OpamSession::open(host, request, configured)?;
+        let (session, mut answer) = OpamSession::open(host, request, configured)?;
+        answer.notes.extend(notes);
         Ok(Opened { session: Box::new(session), answer })
     }
 }
