@@ -150,7 +150,7 @@ fn resolve_all(
 ) -> Result<Resolution, Failure> {
     let describe = plugin.describe();
     check_protocol(&describe)?;
-    let policy = if request.policy.is_empty() { "default" } else { &request.policy };
+    let policy = policy_of(request);
     let criteria = criteria_of(&describe, policy)?;
     let mut notes = Vec::new();
     let mut manifests = Vec::new();
@@ -298,7 +298,12 @@ pub(crate) fn check_protocol(describe: &Describe) -> Result<(), Box<Diagnostic>>
     ))
 }
 
-fn criteria_of<'d>(
+/// The policy that a request is resolved by.
+pub(crate) fn policy_of(request: &Request) -> &str {
+    if request.policy.is_empty() { "default" } else { &request.policy }
+}
+
+pub(crate) fn criteria_of<'d>(
     describe: &'d Describe,
     policy: &str,
 ) -> Result<&'d [Criterion], Box<Diagnostic>> {
@@ -329,13 +334,13 @@ pub(crate) fn chosen(universe: &Universe, candidates: &[CandidateId]) -> Vec<Cho
 }
 
 /// What a good answer for one platform is, beside what holds of it anyway.
-struct Goal<'a> {
-    criteria: &'a [Criterion],
-    previous: Option<&'a Lock>,
-    request: &'a Request,
-    platform: &'a str,
+pub(crate) struct Goal<'a> {
+    pub(crate) criteria: &'a [Criterion],
+    pub(crate) previous: Option<&'a Lock>,
+    pub(crate) request: &'a Request,
+    pub(crate) platform: &'a str,
     /// What earlier platforms have.
-    elsewhere: &'a FxHashSet<String>,
+    pub(crate) elsewhere: &'a FxHashSet<String>,
 }
 
 /// One platform's session with a plugin, and the universe that it told.
@@ -383,7 +388,7 @@ impl Opened {
     }
 
     /// Asks about those of some candidates that are not known; says whether there were any.
-    fn learn(&mut self, candidates: &[CandidateId]) -> Result<bool, Box<Diagnostic>> {
+    pub(crate) fn learn(&mut self, candidates: &[CandidateId]) -> Result<bool, Box<Diagnostic>> {
         let unknown: Vec<_> =
             candidates.iter().copied().filter(|&id| !self.universe.candidate(id).known).collect();
         if unknown.is_empty() {
@@ -394,7 +399,11 @@ impl Opened {
         Ok(true)
     }
 
-    fn answer(&mut self, host: &Arc<dyn Host>, goal: &Goal<'_>) -> Result<Outcome, Failure> {
+    pub(crate) fn answer(
+        &mut self,
+        host: &Arc<dyn Host>,
+        goal: &Goal<'_>,
+    ) -> Result<Outcome, Failure> {
         loop {
             let outcome = self.attempt(host, goal)?;
             // An answer with candidates that are not known is only a guess at what to ask for.

@@ -6,11 +6,12 @@
 //! platform. The core knows no ecosystem's syntax; but in every one a plain name is a root, and a
 //! root begins with its name. A guess that is wrong has no answer, and is not suggested.
 
-use crate::resolve::{Opened, Request};
-use std::sync::Arc;
+use crate::resolve::{Goal, Opened, Request, criteria_of, policy_of};
+use rustc_hash::FxHashSet;
+use std::{borrow::Cow, sync::Arc};
 use x2nix_protocol::{Diagnostic, Host, Need, Plugin};
 use x2nix_solve::{
-    Explanation, Fact, Preference, SUGGESTIONS, Suggestion, SuggestionKind, feasible,
+    Explanation, Fact, Outcome, Preference, SUGGESTIONS, Suggestion, SuggestionKind, feasible,
     suggest as suggest_within,
 };
 
@@ -32,12 +33,33 @@ pub fn suggest(
     explanation: &Explanation,
 ) -> Result<Vec<Suggestion>, Box<Diagnostic>> {
     let tried = |request: &Request, platform: &str| {
-        let opened =
+        let mut opened =
             Opened::new(plugin, host, request, platform, request.previous.as_ref()).ok()?;
-        let chosen = feasible(&opened.universe, &Preference::default())?;
-        Some((opened, chosen))
+        loop {
+            let chosen = feasible(&opened.universe, &Preference::default())?;
+            // An answer counts once all that is in it is known.
+            if !opened.learn(&chosen).ok()? {
+                return Some((opened, chosen));
+            }
+        }
     };
-    let opened = Opened::new(plugin, host, request, platform, request.previous.as_ref())?;
+    let mut opened = Opened::new(plugin, host, request, platform, request.previous.as_ref())?;
+    // What was learnt on the way to the explanation has numbers that this universe lacks: it is gone once
+    // more, and what it ends with speaks of this universe.
+    let known = opened.universe.candidates.iter().all(|candidate| candidate.known);
+    let explanation = if known {
+        Cow::Borrowed(explanation)
+    } else {
+        let describe = plugin.describe();
+        let criteria = criteria_of(&describe, policy_of(request))?;
+        let (previous, elsewhere) = (request.previous.as_ref(), &FxHashSet::default());
+        let goal = Goal { criteria, previous, request, platform, elsewhere };
+        match opened.answer(host, &goal)? {
+            Outcome::Unsolvable(explanation) => Cow::Owned(explanation),
+            Outcome::Solved(_) => return Ok(Vec::new()),
+        }
+    };
+    let explanation = explanation.as_ref();
     let mut found = Vec::new();
     for Change { words, kind } in changes(&opened, request, explanation) {
         let mut changed = request.clone();

@@ -84,6 +84,12 @@ pub fn feasible(universe: &Universe, preference: &Preference<'_>) -> Option<Vec<
     None
 }
 
+/// An answer in which all is known: what is not counts as needing nothing, so another one may be none.
+fn known_answer(universe: &Universe, preference: &Preference<'_>) -> Option<Vec<CandidateId>> {
+    let known = |chosen: &Vec<CandidateId>| chosen.iter().all(|&id| universe.candidate(id).known);
+    feasible(universe, preference).filter(known)
+}
+
 fn place(origin: Option<&Origin>) -> String {
     origin.map(|origin| format!(" ({origin})")).unwrap_or_default()
 }
@@ -127,7 +133,7 @@ fn drop_roots(
     // The user's first words are the least likely to be the ones that he can do without.
     for &position in roots.iter().rev().take(TRIED) {
         let root = rest.roots.remove(position);
-        if let Some(chosen) = feasible(&rest, preference) {
+        if let Some(chosen) = known_answer(&rest, preference) {
             let what = match &root.origin {
                 // A flag says all.
                 Some(origin) if origin.file.starts_with("--") => origin.file.clone(),
@@ -188,7 +194,7 @@ fn drop_bounds(
             })
             .unzip();
         trial.apply(&mut changed);
-        let answer = feasible(&changed, preference);
+        let answer = known_answer(&changed, preference);
         for ((&id, requires), conflicts) in trial.owners.iter().zip(requirements).zip(conflicts) {
             let facts = &mut changed.candidates[id.index()].facts;
             (facts.requires, facts.conflicts) = (requires, conflicts);

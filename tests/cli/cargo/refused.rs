@@ -85,3 +85,33 @@ fn an_index_that_sends_a_byte_now_and_then_is_given_up() {
     run.says("input::timeout").says("takes too long");
     assert!(server.asked().len() <= 2);
 }
+
+#[test]
+fn what_was_learnt_on_the_way_counts_for_what_would_help() {
+    let place = Place::new();
+    place.write("app/src/main.rs", "fn main() {}\n");
+    place.write("app/Cargo.toml", "[package]\nname = \"app\"\nversion = \"1.0.0\"\nedition = \"2021\"\n[dependencies]\nzsys = \"0.17\"\nwrap = \"0.18\"\n");
+    place.write(
+        "app/.cargo/config.toml",
+        "[source.crates-io]\nreplace-with = \"local\"\n[source.local]\nlocal-registry = \"registry\"\n",
+    );
+    let line = |name: &str, version: &str, needs: Option<&str>, links: Option<&str>| {
+        let need = |req| serde_json::json!({ "name": "zsys", "req": req, "features": [], "optional": false, "default_features": true, "target": null, "kind": "normal" });
+        let needs: Vec<_> = needs.into_iter().map(need).collect();
+        let line = serde_json::json!({ "name": name, "vers": version, "deps": needs, "cksum": CHECKSUM, "features": {}, "yanked": false, "links": links });
+        format!("{line}\n")
+    };
+    let library = ["0.16.0", "0.16.1", "0.16.2", "0.17.0"];
+    let library = library.map(|version| line("zsys", version, None, Some("z")));
+    place.write("app/registry/index/zs/ys/zsys", library.concat());
+    // What the older versions need is asked only once the newest has failed.
+    let wrap = [("0.18.0", "^0.16.0"), ("0.18.1", "^0.16.1"), ("0.18.2", "^0.16.2")];
+    let wrap = wrap.map(|(version, needs)| line("wrap", version, Some(needs), None));
+    place.write("app/registry/index/wr/ap/wrap", wrap.concat());
+    place
+        .x2nix("resolve --ecosystem cargo app --dry-run --build nothing")
+        .exits(1)
+        .says("only one package of class links z can be chosen")
+        .says("require zsys, each in a range of its own (0.18.2: zsys ^0.16.2)")
+        .says("let app (path .) 1.0.0 take any zsys (Cargo.toml:6): then zsys 0.16");
+}

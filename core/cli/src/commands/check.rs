@@ -86,7 +86,9 @@ fn check_settings(
     }
     let settings = Settings::read(&folder)?;
     let wishes = wishes(&settings, ecosystem, &lock.request.options);
-    let what = if !agree(&wishes, &lock.request.provided) {
+    let what = if settings.ecosystem.as_ref().is_some_and(|name| *name != lock.ecosystem) {
+        "its ecosystem"
+    } else if !agree(&wishes, &lock.request.provided) {
         "what it provides"
     } else if settings.system != lock.request.system {
         "its [system]"

@@ -291,7 +291,13 @@ impl<'u> Teller<'u> {
         let verb = verb(family.kind, many).trim_end_matches(':');
         let first = &family.sayings[0];
         let version = &universe.candidate(first.owners[0]).facts.version;
-        let names: Vec<_> = family.shape.iter().map(|&name| universe.name_text(name)).collect();
+        // A package with features is named once.
+        let of_another = |name: NameId| {
+            let feature = universe.name(name).feature_of.as_ref();
+            feature.is_some_and(|feature| family.shape.contains(&feature.name))
+        };
+        let shape = family.shape.iter().filter(|&&name| !of_another(name));
+        let names: Vec<_> = shape.map(|&name| universe.name_text(name)).collect();
         let own = |saying: &Saying<'_>| {
             let [name] = names.as_slice() else { return false };
             saying.owners.iter().all(|&id| {
