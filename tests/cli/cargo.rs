@@ -38,6 +38,18 @@ fn a_project_is_locked_and_cargo_gets_its_lock_file() {
     place.x2nix("check --lock app/x2nix.lock.json").exits(0);
     place.x2nix("why colours --lock app/x2nix.lock.json").exits(0).answers("greeting");
 
+    // Another version would have other features; those of the chosen one are not in its way.
+    let why_not = |version: &str| {
+        let words = format!("why-not greeting={version} --lock app/x2nix.lock.json");
+        let text = place.x2nix(&words).exits(0).stdout;
+        text.lines().skip(2).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let place_of = " (registry:gr/ee/greeting)";
+    let lacks = "greeting[colour] 1.0.0 cannot be chosen: it has no feature colour ";
+    assert_eq!(why_not("1.0.0"), [format!("{lacks}{place_of}")]);
+    let withdrawn = "greeting 1.2.0 cannot be chosen: it was withdrawn ";
+    assert_eq!(why_not("1.2.0"), [format!("{withdrawn}{place_of}")]);
+
     place.x2nix("export --cargo-lock --lock app/x2nix.lock.json").exits(0);
     let own = place.read("app/Cargo.lock");
     assert!(own.contains("name = \"colours\"\nversion = \"0.4.2\"\n"), "{own}");

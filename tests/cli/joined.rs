@@ -134,6 +134,7 @@ fn what_is_wrong_with_edges_is_told_with_its_line() {
     let text = [
         ("salute", "cargo:salute-text"),
         ("opam:salute", "npm:left-pad"),
+        ("cargo:salute-text", "cargo:itoa"),
         ("opam:sal ute", "cargo:salute-text"),
         ("opam:salute", "cargo:salute text; rm"),
         ("opam:salute", "cargo:no-such-crate"),

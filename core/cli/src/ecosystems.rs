@@ -5,7 +5,8 @@ use std::{path::Path, sync::Arc};
 use x2nix_cargo::CargoPlugin;
 use x2nix_cargo_credentials::CargoCredentials;
 use x2nix_core::{
-    AND, Joined,
+    Joined,
+    lock::AND,
     protocol::{Describe, Diagnostic, Plugin},
 };
 use x2nix_opam::OpamPlugin;

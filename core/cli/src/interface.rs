@@ -8,7 +8,7 @@ use clap::{
 };
 use std::{ffi::OsStr, path::PathBuf};
 use x2nix_core::{
-    AND,
+    lock::AND,
     protocol::{ExportSpec, OptionSpec, OptionValue},
 };
 

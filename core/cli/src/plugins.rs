@@ -18,8 +18,8 @@ use std::{
     time::Duration,
 };
 use x2nix_core::{
-    AND, Failure,
-    lock::Lock,
+    Failure,
+    lock::{AND, Lock},
     protocol::{Capabilities, Diagnostic, Plugin as _},
 };
 use x2nix_plugin_carriers::{

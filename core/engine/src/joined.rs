@@ -25,13 +25,11 @@ use crate::resolve::check_protocol;
 use numbers::Numbers;
 use session::{Bridge, JoinedSession, Part};
 use std::{collections::BTreeMap, sync::Arc};
+use x2nix_lock::AND;
 use x2nix_protocol::{
     Criterion, Describe, Diagnostic, Edge, Host, InputKind, Measure, Need, OpenAnswer, OpenRequest,
     Opened, OptionSpec, PROTOCOL_VERSION, PlatformMode, Plugin, PluginResult, Selection,
 };
-
-/// What stands between the names of ecosystems that are joined.
-pub const AND: char = '+';
 
 /// The plugins of several ecosystems as one.
 pub struct Joined {
@@ -148,7 +146,17 @@ impl Plugin for Joined {
                 mentions[part].push(selection);
                 Ok::<_, Box<Diagnostic>>((part, mentions[part].len() - 1))
             };
-            sides.push([place(&edge.from)?, place(&edge.needs)?]);
+            let (from, needs) = (place(&edge.from)?, place(&edge.needs)?);
+            if from.0 == needs.0 {
+                let ecosystem = &self.parts[from.0].0.ecosystem;
+                let message = format!("both sides of this edge are of {ecosystem}");
+                let diagnostic = Diagnostic::error("edge::ecosystem", message);
+                let help = "what a package needs of its own ecosystem, its manifest says";
+                return Err(Box::new(
+                    Diagnostic { origin: edge.origin.clone(), ..diagnostic }.help(help),
+                ));
+            }
+            sides.push([from, needs]);
         }
         let project = request.inputs.iter().any(|input| input.kind == InputKind::Project);
         let mut answer = OpenAnswer::default();

@@ -22,7 +22,7 @@ pub use cancel::Cancel;
 pub use check::{Checked, check};
 pub use export::export;
 pub use fix::Fixer;
-pub use joined::{AND, Joined};
+pub use joined::Joined;
 pub use overrides::RequestOverride;
 pub use prepare::Preparer;
 pub use resolve::{Failure, Request, RequestInput, Resolution, names, resolve};

@@ -41,7 +41,7 @@ pub fn why_not(
     platform: &str,
     (name, version): (&str, Option<&str>),
 ) -> Result<WhyNot, Box<Diagnostic>> {
-    let opened = Opened::new(plugin, host, request, platform, Some(lock))?;
+    let mut opened = Opened::new(plugin, host, request, platform, Some(lock))?;
     let universe = &opened.universe;
     let mut chosen: Vec<CandidateId> = opened.locked(lock, platform).into_iter().collect();
     chosen.sort_unstable();
@@ -70,6 +70,11 @@ pub fn why_not(
             universe.versions_text(&all)
         )));
     }
+    // What a version needs may never have been asked for.
+    let open = asked.iter().filter(|&&id| universe.candidate(id).facts.excluded.is_none());
+    let open: Vec<_> = open.copied().collect();
+    opened.learn(&open)?;
+    let universe = &opened.universe;
     let alternative = |id| Alternative {
         newer: current.is_some_and(|current| id < current),
         version: universe.candidate(id).facts.version.clone(),

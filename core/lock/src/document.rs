@@ -272,11 +272,14 @@ impl LockedPreparation {
     }
 }
 
+/// What stands between the names of ecosystems that are joined in one lock.
+pub const AND: char = '+';
+
 impl Lock {
     /// The ecosystem that a package is of, where the lock has several: all but the first are the head of
     /// their packages' contexts.
     pub fn ecosystem_of(&self, package: &LockedPackage) -> &str {
-        let mut parts = self.ecosystem.split('+');
+        let mut parts = self.ecosystem.split(AND);
         let first = parts.next().unwrap_or_default();
         let head = package.context.split('/').next().unwrap_or_default();
         parts.find(|part| *part == head).unwrap_or(first)

@@ -124,6 +124,13 @@ impl Universe {
         }
     }
 
+    /// What a version, or a feature of it, is of another version of the package.
+    pub fn same_of(&self, id: CandidateId, other: CandidateId) -> CandidateId {
+        let name = self.name(self.candidate(id).name);
+        let package = self.name(self.candidate(other).name);
+        CandidateId(name.candidates.start + (other.0 - package.candidates.start))
+    }
+
     /// The feature that a candidate is, if it is one.
     pub fn feature(&self, id: CandidateId) -> Option<&str> {
         let of = self.name(self.candidate(id).name).feature_of.as_ref();

@@ -27,16 +27,31 @@ pub fn why_not(
     let facts = &universe.candidate(candidate).facts;
     let name = universe.candidate(candidate).name;
     let text = universe.candidate_text(candidate);
-    if let Some(reason) = &facts.excluded {
-        let origin = universe.fact_origin(candidate, facts.line);
-        return vec![Obstacle { text: format!("{text} cannot be chosen: {reason}"), origin }];
+    let refused = |id: CandidateId| {
+        let facts = &universe.candidate(id).facts;
+        let reason = facts.excluded.as_ref()?;
+        let text = format!("{} cannot be chosen: {reason}", universe.candidate_text(id));
+        Some(Obstacle { text, origin: universe.fact_origin(id, facts.line) })
+    };
+    if let Some(obstacle) = refused(candidate) {
+        return vec![obstacle];
     }
-    // The answer with this candidate in the place of the one that was chosen.
-    let mut instead: FxHashSet<CandidateId> =
-        chosen.iter().copied().filter(|&id| universe.candidate(id).name != name).collect();
-    instead.insert(candidate);
+    // The answer with this candidate in the place of the one that was chosen, and its features in that of
+    // the other's. Where several are chosen beside each other, it takes the place of the one that it excludes.
+    let is_other = |id: CandidateId| universe.candidate(id).name == name;
+    let excluded =
+        |id: CandidateId| universe.candidate(id).bucket == universe.candidate(candidate).bucket;
+    let in_bucket = chosen.iter().any(|&id| is_other(id) && excluded(id));
+    let replaced = |&id: &CandidateId| {
+        let base = universe.base(id);
+        is_other(base) && (!in_bucket || excluded(base))
+    };
+    let (old, others): (Vec<CandidateId>, Vec<CandidateId>) =
+        chosen.iter().copied().partition(replaced);
+    let own = with_features(universe, candidate, &old, &others);
+    let instead: FxHashSet<CandidateId> = others.iter().chain(&own).copied().collect();
 
-    let mut found = Vec::new();
+    let mut found: Vec<Obstacle> = own.iter().filter_map(|&id| refused(id)).collect();
     let mut check = |owner: Option<CandidateId>, requirement: &Requirement| {
         if requirement.optional || holds(universe, &requirement.need, &instead) {
             return;
@@ -45,7 +60,7 @@ pub fn why_not(
             format!("{} needs", universe.candidate_text(id))
         });
         let mut text = format!("{subject} {}", universe.need_text(&requirement.need));
-        if owner == Some(candidate) {
+        if owner.is_some_and(|owner| own.contains(&owner)) {
             let beside = beside(universe, &requirement.need, chosen);
             if !beside.is_empty() {
                 text.push_str(&format!(", and {} is chosen", beside.join(", ")));
@@ -56,9 +71,7 @@ pub fn why_not(
     for root in &universe.roots {
         check(None, root);
     }
-    let others: Vec<_> =
-        chosen.iter().copied().filter(|&id| universe.candidate(id).name != name).collect();
-    for &id in others.iter().chain([&candidate]) {
+    for &id in others.iter().chain(&own) {
         for requirement in &universe.candidate(id).facts.requires {
             check(Some(id), requirement);
         }
@@ -98,6 +111,40 @@ pub fn why_not(
     found
 }
 
+/// A version and those of its features that the others ask for, of those that were on, and what these
+/// switch on.
+fn with_features(
+    universe: &Universe,
+    candidate: CandidateId,
+    old: &[CandidateId],
+    others: &[CandidateId],
+) -> Vec<CandidateId> {
+    let needs = others.iter().flat_map(|&id| &universe.candidate(id).facts.requires);
+    let mut wanted = FxHashSet::default();
+    for requirement in universe.roots.iter().chain(needs) {
+        Universe::leaves(&requirement.need, &mut |set, _| {
+            wanted.insert(universe.set(set).name);
+        });
+    }
+    let old = old.iter().filter(|&&id| wanted.contains(&universe.candidate(id).name));
+    let mut own: Vec<CandidateId> = old.map(|&id| universe.same_of(id, candidate)).collect();
+    own.push(candidate);
+    let mut at = 0;
+    while let Some(&id) = own.get(at) {
+        at += 1;
+        for requirement in &universe.candidate(id).facts.requires {
+            Universe::leaves(&requirement.need, &mut |set, _| {
+                let members = universe.set(set).members.iter();
+                let of_it = members.copied().filter(|&id| universe.base(id) == candidate);
+                own.extend(of_it);
+            });
+        }
+        let mut seen = FxHashSet::default();
+        own.retain(|&id| seen.insert(id));
+    }
+    own
+}
+
 /// Whether a formula holds; what is not known of a version that was never in question counts as held.
 fn holds(universe: &Universe, need: &Need, chosen: &FxHashSet<CandidateId>) -> bool {
     let leaf = |set| {
@@ -117,6 +164,7 @@ fn beside(universe: &Universe, need: &Need, chosen: &[CandidateId]) -> Vec<Strin
     Universe::leaves(need, &mut |set, _| {
         names.insert(universe.set(set).name);
     });
-    let mentioned = chosen.iter().filter(|&&id| names.contains(&universe.candidate(id).name));
+    let plain = chosen.iter().filter(|&&id| universe.feature(id).is_none());
+    let mentioned = plain.filter(|&&id| names.contains(&universe.candidate(id).name));
     mentioned.map(|&id| universe.candidate_text(id)).collect()
 }

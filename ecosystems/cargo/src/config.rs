@@ -36,6 +36,21 @@ struct Toml {
     registries: BTreeMap<String, RegistryToml>,
     #[serde(default)]
     resolver: ResolverToml,
+    include: Option<toml::Value>,
+    patch: Option<toml::Value>,
+    paths: Option<toml::Value>,
+}
+
+impl Toml {
+    /// What is stated here, would change the answer, and is not read, with what to do about it.
+    fn unread(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let stated = [
+            (&self.include, "include", "state what it includes in this file"),
+            (&self.patch, "[patch]", "state it in Cargo.toml"),
+            (&self.paths, "paths", "say the same with [patch] in Cargo.toml"),
+        ];
+        stated.into_iter().filter_map(|(it, name, help)| it.is_some().then_some((name, help)))
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +142,21 @@ impl Config {
         })?;
         self.files.push(File { toml, label: label.to_owned(), base });
         Ok(())
+    }
+
+    /// What of it counts for cargo, and is not read here.
+    pub(crate) fn unread(&self) -> Vec<Diagnostic> {
+        let stated =
+            self.files.iter().flat_map(|file| file.toml.unread().map(move |it| (file, it)));
+        let notes = stated.map(|(file, (name, help))| {
+            Diagnostic::warning(
+                "cargo::config",
+                format!("`{name}` of cargo's configuration is not read"),
+            )
+            .at(Origin::new(file.label.clone(), None))
+            .help(help)
+        });
+        notes.collect()
     }
 
     /// Whether versions for a newer Rust are passed over, where it says so.

@@ -109,6 +109,7 @@ impl CargoSession {
             locked,
             rust_versions,
         };
+        let notes = session.config.unread();
         let mut roots = session.members();
         for text in &request.roots {
             roots.push(session.root(text)?);
@@ -118,6 +119,7 @@ impl CargoSession {
         let answer = OpenAnswer {
             roots,
             mentions,
+            notes,
             environment: session.environment(),
             manifests: session.manifests(project),
             opened: session.opened.clone(),

@@ -119,3 +119,17 @@ fn a_bad_configuration_of_the_user_is_told_with_its_file() {
     place.write("home/config.toml", ring);
     resolve().exits(2).says("replaces itself");
 }
+
+#[test]
+fn what_is_not_read_of_the_configuration_is_told() {
+    let place = without_own();
+    let stated = "paths = [\"x\"]\n[patch.crates-io]\ncolours = { path = \"x\" }\n";
+    place.write("home/config.toml", format!("{stated}{}", local("registry")));
+    x2nix(&place, "resolve --ecosystem cargo app --dry-run", NOTHING)
+        .exits(0)
+        .says("home/config.toml")
+        .says("`[patch]` of cargo's configuration is not read")
+        .says("state it in Cargo.toml")
+        .says("`paths` of cargo's configuration is not read")
+        .says("say the same with [patch] in Cargo.toml");
+}

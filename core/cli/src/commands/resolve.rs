@@ -21,8 +21,8 @@ use std::{
     sync::Arc,
 };
 use x2nix_core::{
-    AND, Failure, Request, RequestInput, Resolution,
-    lock::{self, Lock, Optimality},
+    Failure, Request, RequestInput, Resolution,
+    lock::{self, AND, Lock, Optimality},
     protocol::{Describe, Diagnostic, InputKind, OptionValue, Recipe, Role},
 };
 use x2nix_plugin_host::inputs::Place;

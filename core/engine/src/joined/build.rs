@@ -36,7 +36,7 @@ impl JoinedSession {
     fn shares(&self, chosen: &[Chosen]) -> PluginResult<Vec<Share>> {
         let mut shares: Vec<Share> = self.parts.iter().map(|_| Share::default()).collect();
         for (place, chosen) in (0..).zip(chosen) {
-            let (part, name) = self.name_of(chosen.name)?;
+            let (part, name) = self.numbers.name_of(chosen.name)?;
             shares[part].0.push(place);
             shares[part].1.push(Chosen { name, ..chosen.clone() });
         }

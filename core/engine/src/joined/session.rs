@@ -80,19 +80,27 @@ impl JoinedSession {
         }
     }
 
-    /// Sorts what is asked about by the part that it is of, with its place in the question.
-    fn by_part<T>(
-        &self,
-        asked: impl Iterator<Item = PluginResult<(usize, T)>>,
-    ) -> PluginResult<Vec<(Vec<usize>, Vec<T>)>> {
-        let mut parts: Vec<_> = self.parts.iter().map(|_| (Vec::new(), Vec::new())).collect();
-        for (place, asked) in asked.enumerate() {
-            let (part, own) = asked?;
-            let (places, all) = &mut parts[part];
+    /// Asks each part at once for all that is asked of it; the answers stand where the questions stood.
+    fn ask_each<T, A>(
+        &mut self,
+        asked: Vec<(usize, T)>,
+        mut ask: impl FnMut(&mut Self, usize, Vec<T>) -> PluginResult<Vec<A>>,
+    ) -> PluginResult<Vec<A>> {
+        let mut answers: Vec<Option<A>> = asked.iter().map(|_| None).collect();
+        let mut shares: Vec<_> = self.parts.iter().map(|_| (Vec::new(), Vec::new())).collect();
+        for (place, (part, own)) in asked.into_iter().enumerate() {
+            let (places, share) = &mut shares[part];
             places.push(place);
-            all.push(own);
+            share.push(own);
         }
-        Ok(parts)
+        for (part, (places, share)) in shares.into_iter().enumerate() {
+            if !share.is_empty() {
+                for (place, told) in places.into_iter().zip(ask(self, part, share)?) {
+                    answers[place] = Some(told);
+                }
+            }
+        }
+        Ok(answers.into_iter().flatten().collect())
     }
 
     /// The members of a set of an edge; whoever asks for them again gets the same answer.
@@ -138,52 +146,36 @@ pub(super) fn positions(members: &Members) -> impl Iterator<Item = u32> + '_ {
     members.0.iter().flat_map(|&(start, length)| start..start.saturating_add(length))
 }
 
-/// Puts answers of parts where the questions were.
-fn place<T>(places: Vec<usize>, answers: Vec<T>, all: &mut [Option<T>]) {
-    for (place, answer) in places.into_iter().zip(answers) {
-        all[place] = Some(answer);
-    }
-}
-
 impl Session for JoinedSession {
     fn facts(&mut self, request: &FactsRequest) -> PluginResult<FactsAnswer> {
-        let asked = self.by_part(request.names.iter().map(|&name| self.numbers.name_of(name)))?;
+        let asked = request.names.iter().map(|&name| self.numbers.name_of(name));
+        let asked = asked.collect::<PluginResult<_>>()?;
         let mut answer = FactsAnswer::default();
-        let mut packages: Vec<Option<PackageFacts>> = request.names.iter().map(|_| None).collect();
-        for (part, (places, names)) in asked.into_iter().enumerate() {
-            if names.is_empty() {
-                continue;
+        answer.packages = self.ask_each(asked, |session, part, names| {
+            let mut told = session.session(part)?.facts(&FactsRequest { names })?;
+            session.numbers.announce(part, told.dictionary, &mut answer.dictionary)?;
+            answer.notes.append(&mut told.notes);
+            for facts in &mut told.packages {
+                session.numbers.package(part, facts)?;
             }
-            let told = self.session(part)?.facts(&FactsRequest { names })?;
-            self.numbers.announce(part, told.dictionary, &mut answer.dictionary)?;
-            answer.notes.extend(told.notes);
-            let mut own = told.packages;
-            own.iter_mut().try_for_each(|facts| self.numbers.package(part, facts))?;
-            place(places, own, &mut packages);
-        }
-        answer.packages = packages.into_iter().flatten().collect();
+            Ok(told.packages)
+        })?;
         self.add_bridges(&mut answer.packages)?;
         Ok(answer)
     }
 
     fn members(&mut self, request: &MembersRequest) -> PluginResult<MembersAnswer> {
-        let mut sets: Vec<Option<Members>> =
-            request.sets.iter().map(|set| self.members.get(set).cloned()).collect();
-        let (open, numbers): (Vec<usize>, Vec<SetId>) = (0..)
-            .zip(&request.sets)
-            .filter(|(_, set)| !self.members.contains_key(set))
-            .map(|(place, &set)| (place, set))
-            .unzip();
-        let own = |&set: &SetId| self.numbers.set_of(set).map(|(part, own, _)| (part, own));
-        for (part, (places, own)) in self.by_part(numbers.iter().map(own))?.into_iter().enumerate()
-        {
-            if !own.is_empty() {
-                let told = self.session(part)?.members(&MembersRequest { sets: own })?;
-                let places = places.into_iter().map(|place| open[place]).collect();
-                place(places, told.sets, &mut sets);
-            }
-        }
-        Ok(MembersAnswer { sets: sets.into_iter().flatten().collect() })
+        let open = request.sets.iter().filter(|set| !self.members.contains_key(set));
+        let own = open.map(|&set| self.numbers.set_of(set).map(|(part, own, _)| (part, own)));
+        let asked = own.collect::<PluginResult<_>>()?;
+        let mut told = self
+            .ask_each(asked, |session, part, sets| {
+                Ok(session.session(part)?.members(&MembersRequest { sets })?.sets)
+            })?
+            .into_iter();
+        let known = |set| self.members.get(set).cloned();
+        let sets = request.sets.iter().filter_map(|set| known(set).or_else(|| told.next()));
+        Ok(MembersAnswer { sets: sets.collect() })
     }
 
     fn details(&mut self, request: &DetailsRequest) -> PluginResult<DetailsAnswer> {
@@ -191,27 +183,23 @@ impl Session for JoinedSession {
             let (part, name) = self.numbers.name_of(asked.name)?;
             Ok((part, CandidatePlace { name, candidate: asked.candidate }))
         };
-        let asked = self.by_part(request.candidates.iter().map(own))?;
+        let asked = request.candidates.iter().map(own).collect::<PluginResult<_>>()?;
         let mut answer = DetailsAnswer::default();
-        let mut all = request.candidates.iter().map(|_| None).collect::<Vec<_>>();
-        for (part, (places, candidates)) in asked.into_iter().enumerate() {
-            if candidates.is_empty() {
-                continue;
+        answer.candidates = self.ask_each(asked, |session, part, candidates| {
+            let mut told = session.session(part)?.details(&DetailsRequest { candidates })?;
+            session.numbers.announce(part, told.dictionary, &mut answer.dictionary)?;
+            answer.notes.append(&mut told.notes);
+            for candidate in &mut told.candidates {
+                session.numbers.candidate(part, candidate)?;
             }
-            let told = self.session(part)?.details(&DetailsRequest { candidates })?;
-            self.numbers.announce(part, told.dictionary, &mut answer.dictionary)?;
-            answer.notes.extend(told.notes);
-            let mut own = told.candidates;
-            own.iter_mut().try_for_each(|candidate| self.numbers.candidate(part, candidate))?;
-            place(places, own, &mut all);
-        }
-        for (asked, candidate) in request.candidates.iter().zip(&mut all) {
+            Ok(told.candidates)
+        })?;
+        for (asked, candidate) in request.candidates.iter().zip(&mut answer.candidates) {
             let more = self.waiting.remove(asked).into_iter().flatten();
-            if let Some(candidate) = candidate.as_mut().filter(|it| it.excluded.is_none()) {
+            if candidate.excluded.is_none() {
                 candidate.requires.extend(more);
             }
         }
-        answer.candidates = all.into_iter().flatten().collect();
         Ok(answer)
     }
 
@@ -221,12 +209,5 @@ impl Session for JoinedSession {
 
     fn export(&mut self, request: &ExportRequest) -> PluginResult<ExportAnswer> {
         self.export_from(request)
-    }
-}
-
-impl JoinedSession {
-    /// The part that a name is of, and its number there.
-    pub(super) fn name_of(&self, name: NameId) -> PluginResult<(usize, NameId)> {
-        self.numbers.name_of(name)
     }
 }
