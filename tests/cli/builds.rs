@@ -8,6 +8,8 @@ mod hostile;
 mod sources;
 #[allow(dead_code)] // the other test programs use all of it
 mod support;
+#[path = "builds/unikraft.rs"]
+mod unikraft;
 
 use std::{
     env,

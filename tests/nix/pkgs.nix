@@ -140,6 +140,15 @@ let
       + "ocamllex.byte ocamlobjinfo.byte ocamlobjinfo.opt"
     ));
     ocamlPackages = { inherit (self) ocaml findlib dune_3; };
+  }
+  # Debian's looks for its skeletons where Debian has them.
+  // lib.optionalAttrs (nested ? bison) {
+    bison = self.runCommand "bison-${nested.bison.version}" { } ''
+      mkdir -p $out/bin
+      printf '#!/bin/sh\nexport BISON_PKGDATADIR=%s\nexec %s "$@"\n' \
+        ${nested.bison}/share/bison ${nested.bison}/bin/bison > $out/bin/bison
+      chmod +x $out/bin/bison
+    '' // { inherit (nested.bison) version; };
   };
 in
 lib.fix base

@@ -22,7 +22,7 @@
 
 mod unit;
 
-pub(crate) use unit::{Made, add, adjust, installed};
+pub(crate) use unit::{Made, add, adjust, installed, is_unikraft, wants_one_prefix};
 
 use crate::plugin::monorepo::shell::PLACED;
 use std::collections::{BTreeMap, BTreeSet};

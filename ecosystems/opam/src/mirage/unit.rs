@@ -149,8 +149,33 @@ fn unit(made: Made<'_>) -> Unit {
     }
 }
 
-/// Mends what the cross compilers do not expect of Nix.
-pub(crate) fn adjust(package: &str, version: &str, build: &mut Build) {
+/// Whether a package is one of those that make up the compilers for Unikraft.
+pub(crate) fn is_unikraft(package: &str) -> bool {
+    package.starts_with("ocaml-unikraft") || package.starts_with("unikraft")
+}
+
+/// Whether a package looks below its own prefix for those of Unikraft, when it is built and when it is used.
+/// The back ends are told where they are.
+pub(crate) fn wants_one_prefix(package: &str) -> bool {
+    is_unikraft(package) && !package.starts_with("ocaml-unikraft-backend")
+}
+
+/// Links what packages of Unikraft installed into the prefix of another, before that is built.
+const ONE_PREFIX: &str = r#"
+out=$1
+shift
+for prefix; do
+  for found in "$prefix"/{lib,share}/*unikraft* "$prefix"/bin/*-unikraft-ocaml-*; do
+    [ -e "$found" ] || continue
+    mkdir -p "$out/$(basename "${found%/*}")"
+    ln -sfn "$found" "$out/$(basename "${found%/*}")/"
+  done
+done
+"#;
+
+/// Mends what the cross compilers do not expect of Nix. The units `beside` a package are those that it expects
+/// below its own prefix.
+pub(crate) fn adjust(package: &str, version: &str, beside: &[String], build: &mut Build) {
     let is = |names: &[&str]| names.iter().any(|name| package.starts_with(name));
     if is(&["solo5", "ocaml-solo5", "ocaml-unikraft"]) {
         build.environment.push(unhardened());
@@ -163,10 +188,25 @@ pub(crate) fn adjust(package: &str, version: &str, build: &mut Build) {
         let words = words.map(Word::text).to_vec();
         build.steps.insert(0, Step { phase: Phase::Prepare, words });
     }
-    if is(&["ocaml-solo5"]) {
+    if package.starts_with("ocaml-unikraft-backend") {
+        // Unikraft's makefiles look for their tools with it.
+        let which = SystemNeed { attribute: "which".to_owned(), role: Role::Build };
+        build.system.push(which);
+        build.system.sort_unstable();
+        build.system.dedup();
+    }
+    if !beside.is_empty() {
+        let mut words = ["bash", "-c", ONE_PREFIX, "bash"].map(Word::text).to_vec();
+        words.push(Word(vec![Part::Late(LatePart::Out(String::new()))]));
+        let prefix = |unit: &String| LatePart::Unit { unit: unit.clone(), path: String::new() };
+        words.extend(beside.iter().map(|unit| Word(vec![Part::Late(prefix(unit))])));
+        build.steps.insert(0, Step { phase: Phase::Prepare, words });
+    }
+    if is(&["ocaml-solo5", "ocaml-unikraft"]) {
         // It copies the compiler's sources, which nobody may write to, and patches them.
         let copy = r"/^\tcp -r .*ocamlfind query ocaml-src/ a\\tchmod -R u+w $@";
-        let words = ["sed", "-i", copy, "Makefile"].map(Word::text).to_vec();
+        let where_it_is = r#"[ ! -f Makefile ] || sed -i "$1" Makefile"#;
+        let words = ["sh", "-c", where_it_is, "sh", copy].map(Word::text).to_vec();
         build.steps.insert(0, Step { phase: Phase::Prepare, words });
     }
 }

@@ -386,8 +386,30 @@ impl<'s> Builder<'s> {
         build.system = self.system(package)?;
         build.environment = self.own_environment(package, far)?;
         self.commands(package, &mut build, far)?;
-        crate::mirage::adjust(package.owner.name, package.owner.version, &mut build);
+        let Owner { name, version, .. } = package.owner;
+        let mut beside = Vec::new();
+        if crate::mirage::wants_one_prefix(name) {
+            let needed = self.needed(package).into_iter();
+            for name in needed.filter(|name| crate::mirage::is_unikraft(name)) {
+                far.borrow_mut().insert(name);
+                beside.push(key(name, &self.chosen[name].version));
+            }
+        }
+        crate::mirage::adjust(name, version, &beside, &mut build);
         Ok(build)
+    }
+
+    /// All that are built before a package since it needs them, by name.
+    fn needed(&self, package: &Package<'s>) -> BTreeSet<&'s str> {
+        let mut found = BTreeSet::new();
+        let mut queue: Vec<&'s str> = package.edges.keys().copied().collect();
+        while let Some(name) = queue.pop() {
+            if found.insert(name) {
+                let package = self.packages.get(name);
+                queue.extend(package.iter().flat_map(|package| package.edges.keys().copied()));
+            }
+        }
+        found
     }
 }
 
