@@ -6,7 +6,7 @@ use x2nix_model::Universe;
 use x2nix_protocol::{
     BuildAnswer, BuildRequest, CandidatePlace, Describe, DetailsAnswer, DetailsRequest, Diagnostic,
     Edge, ExportAnswer, ExportRequest, FactsAnswer, FactsRequest, Members, MembersAnswer,
-    MembersRequest, NameId, Need, PackageFacts, PluginResult, Requirement, Session, SetId,
+    MembersRequest, Need, PackageFacts, PluginResult, Requirement, Session, SetId,
 };
 
 /// One ecosystem of a joint session.
