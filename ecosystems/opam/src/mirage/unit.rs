@@ -202,11 +202,17 @@ pub(crate) fn adjust(package: &str, version: &str, beside: &[String], build: &mu
         words.extend(beside.iter().map(|unit| Word(vec![Part::Late(prefix(unit))])));
         build.steps.insert(0, Step { phase: Phase::Prepare, words });
     }
-    if is(&["ocaml-solo5", "ocaml-unikraft"]) {
-        // It copies the compiler's sources, which nobody may write to, and patches them.
-        let copy = r"/^\tcp -r .*ocamlfind query ocaml-src/ a\\tchmod -R u+w $@";
+    // Both copy the compiler's sources, which nobody may write to, and patch them.
+    let mut copied = String::from(r"/^\tcp -r .*ocamlfind query ocaml-src/ a\\tchmod -R u+w $@");
+    if is(&["ocaml-solo5"]) {
+        let words = ["sed", "-i", &copied, "Makefile"].map(Word::text).to_vec();
+        build.steps.insert(0, Step { phase: Phase::Prepare, words });
+    }
+    if is(&["ocaml-unikraft"]) {
+        // One patch is of bits, not of lines: it wants the first line that Nix has replaced.
+        copied.push_str(" && sed -i '1s,^#!.*,#! /bin/sh,' $@/configure");
         let where_it_is = r#"[ ! -f Makefile ] || sed -i "$1" Makefile"#;
-        let words = ["sh", "-c", where_it_is, "sh", copy].map(Word::text).to_vec();
+        let words = ["sh", "-c", where_it_is, "sh", &copied].map(Word::text).to_vec();
         build.steps.insert(0, Step { phase: Phase::Prepare, words });
     }
 }
