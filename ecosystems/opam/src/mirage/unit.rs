@@ -55,7 +55,8 @@ pub(crate) fn installed(command: &Command) -> Option<String> {
 }
 
 /// The unit of a unikernel, which is to have a key. Its script and its names are added to the answer.
-pub(crate) fn add(made: Made<'_>, key: &str, answer: &mut BuildAnswer) -> Unit {
+pub(crate) fn add(mut made: Made<'_>, key: &str, answer: &mut BuildAnswer) -> Unit {
+    made.edges.extend(unikraft_behind(&made.edges, answer));
     let target = made.configured.target.clone();
     if let Some(duniverse) = made.duniverse {
         answer.aliases.insert(format!("{target}-monorepo"), duniverse.to_owned());
@@ -64,6 +65,25 @@ pub(crate) fn add(made: Made<'_>, key: &str, answer: &mut BuildAnswer) -> Unit {
     answer.units.entry(RUNTIME.to_owned()).or_insert_with(runtime);
     answer.units.entry(shell::KEY.to_owned()).or_insert_with(shell::unit);
     unit(made)
+}
+
+/// The compilers for Unikraft that only packages stand for which have nothing themselves.
+fn unikraft_behind(edges: &[UnitEdge], answer: &BuildAnswer) -> Vec<UnitEdge> {
+    let is_meant = |unit: &str| is_unikraft(unit.split('@').next().unwrap_or(unit));
+    let mut found: Vec<&UnitEdge> = edges.iter().filter(|edge| is_meant(&edge.unit)).collect();
+    let near = found.len();
+    let mut at = 0;
+    while let Some(edge) = found.get(at) {
+        let depends = answer.units.get(&edge.unit).map(|unit| &unit.depends);
+        for edge in depends.into_iter().flatten().filter(|edge| is_meant(&edge.unit)) {
+            if !found.iter().any(|known| known.unit == edge.unit) {
+                found.push(edge);
+            }
+        }
+        at += 1;
+    }
+    let edge = |edge: &&UnitEdge| UnitEdge { role: Role::Build, ..(*edge).clone() };
+    found[near..].iter().map(edge).collect()
 }
 
 /// The unit of a unikernel: the project, what was generated for it and its vendored sources, compiled by
