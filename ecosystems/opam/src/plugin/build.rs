@@ -389,7 +389,8 @@ impl<'s> Builder<'s> {
         let Owner { name, version, .. } = package.owner;
         let mut beside = Vec::new();
         if crate::mirage::wants_one_prefix(name) {
-            let needed = self.needed(package).into_iter();
+            let near: Vec<&str> = package.edges.keys().copied().collect();
+            let needed = self.reached(&near).into_iter();
             for name in needed.filter(|name| crate::mirage::is_unikraft(name)) {
                 far.borrow_mut().insert(name);
                 beside.push(key(name, &self.chosen[name].version));
@@ -399,17 +400,16 @@ impl<'s> Builder<'s> {
         Ok(build)
     }
 
-    /// All that are built before a package since it needs them, by name.
-    fn needed(&self, package: &Package<'s>) -> BTreeSet<&'s str> {
-        let mut found = BTreeSet::new();
-        let mut queue: Vec<&'s str> = package.edges.keys().copied().collect();
-        while let Some(name) = queue.pop() {
-            if found.insert(name) {
-                let package = self.packages.get(name);
-                queue.extend(package.iter().flat_map(|package| package.edges.keys().copied()));
-            }
+    /// All that some packages need, near and far, and themselves. What lies beyond a derivation of another
+    /// side is its own matter.
+    pub(super) fn reached(&self, roots: &[&'s str]) -> BTreeSet<&'s str> {
+        let mut seen: BTreeSet<&str> = roots.iter().copied().collect();
+        let mut next: Vec<&str> = roots.to_vec();
+        while let Some(name) = next.pop() {
+            let edges = self.packages.get(name).map(|package| package.edges.keys().copied());
+            next.extend(edges.into_iter().flatten().filter(|name| seen.insert(name)));
         }
-        found
+        seen
     }
 }
 

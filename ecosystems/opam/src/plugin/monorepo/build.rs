@@ -105,7 +105,7 @@ fn units<'s>(
     let builder = Builder { session, chosen: view, packages, system, problems: RefCell::default() };
     let mut unit_of: BTreeMap<&str, String> = BTreeMap::new();
     for group in groups(session, &builder.chosen) {
-        let reached = reached(&builder, &group);
+        let reached = builder.reached(&group);
         let vendored = reached.iter().filter(|name| is(name, Place::Vendored));
         let vendored: Vec<&Package<'_>> =
             vendored.filter_map(|name| builder.packages.get(name)).collect();
@@ -260,18 +260,6 @@ pub(super) fn groups<'s>(session: &'s OpamSession, view: &View<'s>) -> Vec<Vec<&
     } else {
         vec![project.into_iter().chain(named).collect()]
     }
-}
-
-/// All that some packages need, near and far, and themselves. What lies beyond a derivation is its
-/// own matter.
-fn reached<'s>(builder: &Builder<'s>, roots: &[&'s str]) -> BTreeSet<&'s str> {
-    let mut seen: BTreeSet<&str> = roots.iter().copied().collect();
-    let mut next: Vec<&str> = roots.to_vec();
-    while let Some(name) = next.pop() {
-        let edges = builder.packages.get(name).map(|package| package.edges.keys().copied());
-        next.extend(edges.into_iter().flatten().filter(|name| seen.insert(name)));
-    }
-    seen
 }
 
 /// The name and version of what some roots are compiled to.
